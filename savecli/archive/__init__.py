@@ -1,0 +1,1 @@
+"""Videos, clips and their embeddings in LanceDB: incremental and crash-safe."""

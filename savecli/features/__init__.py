@@ -1,0 +1,1 @@
+"""Frames, waveforms and text to model inputs."""

@@ -1,0 +1,1 @@
+"""Files to seconds, frames, waveforms and clip spans."""

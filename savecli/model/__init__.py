@@ -1,0 +1,1 @@
+"""Model inputs to embeddings, and the weights that do it."""

@@ -1,0 +1,1 @@
+"""A typed query to ranked videos, moments and snippets."""

@@ -1,0 +1,1 @@
+"""Files to utterances: subtitles that exist, else speech recognition."""
