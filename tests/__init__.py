@@ -1,0 +1,1 @@
+"""Tests mirror the rooms; `make_media` writes the media they read."""

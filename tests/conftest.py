@@ -1,0 +1,40 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+
+from tests.make_media import make_video
+
+# SVT-AV1 writes a banner per encoder to stderr unless told to speak of errors only.
+os.environ.setdefault("SVT_LOG", "1")
+
+
+class VideoMaker(Protocol):
+    """`make_video`, with names instead of paths."""
+
+    def __call__(self, name: str = "video.mp4", **options: Any) -> Path:
+        """Write a video of this name into the test's folder; options as of `make_video`."""
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> VideoMaker:
+    """Makes videos in `tmp_path`, e.g. `video("talk.mkv", scenes=("red", "blue"))`."""
+
+    def make(name: str = "video.mp4", **options: Any) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return make_video(path, **options)
+
+    return make
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers that are the same in every run."""
+    return np.random.default_rng(0)
