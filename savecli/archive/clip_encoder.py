@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -134,7 +135,7 @@ class ClipEncoder:
 def mean_direction(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """`(D,)` unit vector along the mean of `(F, D)` unit vectors."""
     mean = vectors.mean(axis=0)
-    return mean / np.linalg.norm(mean)
+    return cast(npt.NDArray[np.float32], mean / np.linalg.norm(mean))
 
 
 def load_clip_encoder(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from savecli.core.encoder import Encoder
 from savecli.core.errors import SaveError, UsageError, WeightsError
 from savecli.core.progress import NoProgress, Progress
-from savecli.core.records import ClipEmbedding, ClipInput, InputNeeds
+from savecli.core.records import ClipInput, InputNeeds
 from savecli.model.clip_spec import DEFAULT_CLIP, SPELLINGS, parse_clip_spec
 from savecli.model.clip_weights import ClipSource, fetch_clip, find_clip
 from savecli.model.hub import Hub

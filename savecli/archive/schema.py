@@ -1,0 +1,188 @@
+"""The tables of an archive, their version, and the migrations between versions.
+
+    videos          one row per media file; writing it is what commits a video
+    clips           one row per clip: where it lies and what is said in it
+    vectors_<fp>    one row per clip and encoder: what is compared with a query
+    frames_<fp>     one row per clip and encoder: per-frame vectors, kept apart so that `vectors` stays slim
+    failures        one row per file that could not be indexed, with the reason
+
+Rows of `clips`, `vectors` and `frames` belong to a `video_id` (content), rows of `videos` to a path, so
+renaming a file touches one row, and two copies of one file share everything but that row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+VIDEOS = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("root", pa.string()),
+        pa.field("title", pa.string()),
+        pa.field("size_bytes", pa.int64()),
+        pa.field("mtime_ns", pa.int64()),
+        pa.field("sample_hash", pa.string()),
+        pa.field("duration_s", pa.float64()),
+        pa.field("container", pa.string()),
+        pa.field("video_codec", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("has_sound", pa.bool_()),
+        pa.field("num_clips", pa.int32()),
+        pa.field("speech_source", pa.string()),
+        pa.field("language", pa.string()),
+        pa.field("transcript", pa.string()),
+        pa.field("indexed_at_s", pa.int64()),
+        pa.field("is_missing", pa.bool_()),
+    ]
+)
+
+CLIPS = pa.schema(
+    [
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("clip_idx", pa.int32()),
+        pa.field("start_s", pa.float64()),
+        pa.field("end_s", pa.float64()),
+        pa.field("text", pa.string()),
+        pa.field(
+            "words",
+            pa.list_(
+                pa.struct(
+                    [
+                        pa.field("start", pa.int32()),
+                        pa.field("end", pa.int32()),
+                        pa.field("start_s", pa.float32()),
+                        pa.field("end_s", pa.float32()),
+                    ]
+                )
+            ),
+        ),
+    ]
+)
+
+FAILURES = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("size_bytes", pa.int64()),
+        pa.field("mtime_ns", pa.int64()),
+        pa.field("reason", pa.string()),
+        pa.field("failed_at_s", pa.int64()),
+    ]
+)
+
+
+def vectors_schema(dimension: int) -> pa.Schema:
+    """Table of pooled and speech vectors of width `dimension`; null is missing evidence."""
+    vector = pa.list_(pa.float32(), dimension)
+    return pa.schema(
+        [
+            pa.field("clip_id", pa.string(), nullable=False),
+            pa.field("video_id", pa.string(), nullable=False),
+            pa.field("seen", vector),
+            pa.field("said", vector),
+        ]
+    )
+
+
+def frames_schema() -> pa.Schema:
+    """Table of per-frame vectors, `(F, D)` float16 flattened row by row into bytes."""
+    return pa.schema(
+        [
+            pa.field("clip_id", pa.string(), nullable=False),
+            pa.field("video_id", pa.string(), nullable=False),
+            pa.field("num_frames", pa.int32()),
+            pa.field("embeddings", pa.large_binary()),
+        ]
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoRow:
+    """A row of `videos`: one media file of the archive. Times in seconds, `mtime_ns` as `stat` gives it."""
+
+    path: str
+    video_id: str
+    root: str = ""
+    title: str = ""
+    size_bytes: int = 0
+    mtime_ns: int = 0
+    sample_hash: str = ""
+    duration_s: float = 0.0
+    container: str = ""
+    video_codec: str = ""
+    width: int = 0
+    height: int = 0
+    has_sound: bool = False
+    num_clips: int = 0
+    speech_source: str = "none"
+    language: str | None = None
+    transcript: str = ""
+    indexed_at_s: int = 0
+    is_missing: bool = False
+
+
+@dataclass(frozen=True)
+class TimedSpan:
+    """Characters `[start, end)` of a clip's text and when they are spoken."""
+
+    start: int
+    end: int
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """A row of `clips`."""
+
+    video_id: str
+    clip_idx: int
+    start_s: float
+    end_s: float
+    text: str = ""
+    words: tuple[TimedSpan, ...] = ()
+
+    @property
+    def clip_id(self) -> str:
+        return f"{self.video_id}:{self.clip_idx}"
+
+
+@dataclass(frozen=True)
+class FailureRow:
+    """A row of `failures`: what could not be indexed, as it was when it failed."""
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    reason: str
+    failed_at_s: int
+
+
+def clip_to_dict(clip: ClipRow) -> dict[str, Any]:
+    """The clip as LanceDB stores it."""
+    return {"clip_id": clip.clip_id, **asdict(clip), "words": [asdict(word) for word in clip.words]}
+
+
+def clip_from_dict(row: dict[str, Any]) -> ClipRow:
+    """The clip a stored row describes."""
+    words = tuple(TimedSpan(**word) for word in row["words"] or ())
+    return ClipRow(row["video_id"], row["clip_idx"], row["start_s"], row["end_s"], row["text"], words)
+
+
+def video_from_dict(row: dict[str, Any]) -> VideoRow:
+    """The video a stored row describes; columns that were not fetched keep their defaults."""
+    known = {field.name for field in fields(VideoRow)}
+    return VideoRow(**{name: value for name, value in row.items() if name in known})
+
+
+# Migration N rewrites the archive folder from version N to N + 1. Append; never edit one that was released.
+MIGRATIONS: tuple[Callable[[Path], None], ...] = ()

@@ -1,0 +1,336 @@
+"""The archive on disk: opening it, reading it, and committing a video whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lancedb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from lancedb.index import FTS
+
+from savecli.archive.analyzer import analyzer_options
+from savecli.archive.manifest import FILE_NAME, EncoderRecord, Manifest, read_manifest, write_manifest
+from savecli.archive.schema import (
+    CLIPS,
+    FAILURES,
+    VIDEOS,
+    ClipRow,
+    FailureRow,
+    VideoRow,
+    clip_from_dict,
+    clip_to_dict,
+    frames_schema,
+    vectors_schema,
+    video_from_dict,
+)
+from savecli.core.errors import SaveError
+from savecli.core.records import ClipEmbedding
+
+# LanceDB scans one thread per batch: 8,192 rows keep a flat search five times faster than one huge batch.
+ROWS_PER_BATCH = 8192
+# Versions younger than this stay, so that a query in another process keeps the files it has open.
+KEEP_VERSIONS = timedelta(hours=1)
+
+
+class NoArchive(SaveError):
+    """There is no archive where one was looked for."""
+
+
+@dataclass(frozen=True)
+class VectorTables:
+    """The tables that one encoder fills; both are absent for an encoder without vectors."""
+
+    vectors: Any
+    frames: Any
+
+
+class Archive:
+    """An open archive. Reading is safe beside a writer; writing needs `savecli.archive.lock.writing`."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._db = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+        try:
+            self.videos = self._db.open_table("videos")
+            self.clips = self._db.open_table("clips")
+            self.failures = self._db.open_table("failures")
+        except Exception as error:  # LanceDB raises several unrelated types for a damaged table
+            raise SaveError(
+                f"a table of the archive {folder} cannot be opened",
+                why=str(error).splitlines()[0],
+                fix=f"save archive repair --archive {folder}",
+            ) from error
+
+    def set_manifest(self, manifest: Manifest) -> None:
+        """Write a new manifest; the archive uses it from now on."""
+        write_manifest(self.folder, manifest)
+        self.manifest = manifest
+
+    # Reading
+
+    def vector_tables(self, encoder: EncoderRecord | None) -> VectorTables | None:
+        """The tables `encoder` fills, made when they do not exist; None for an encoder without vectors."""
+        if encoder is None or encoder.dimension == 0:
+            return None
+        tag = encoder.fingerprint[:12]
+        vectors = self._open_or_create(f"vectors_{tag}", vectors_schema(encoder.dimension))
+        return VectorTables(vectors, self._open_or_create(f"frames_{tag}", frames_schema()))
+
+    def video_rows(self, where: str | None = None, *, columns: Sequence[str] | None = None) -> list[VideoRow]:
+        """Rows of `videos`, all of them unless an SQL condition narrows it; without the transcript text by default."""
+        columns = columns or [name for name in VIDEOS.names if name != "transcript"]
+        query = self.videos.search().select(list(columns))
+        if where:
+            query = query.where(where)
+        return [video_from_dict(row) for row in query.to_list()]
+
+    def clip_rows(self, where: str) -> list[ClipRow]:
+        """Clips an SQL condition selects, by video and time."""
+        rows = self.clips.search().where(where).to_list()
+        return sorted(map(clip_from_dict, rows), key=lambda clip: (clip.video_id, clip.clip_idx))
+
+    def failure_rows(self) -> list[FailureRow]:
+        """What could not be indexed, by path."""
+        rows = self.failures.search().to_list()
+        return sorted((FailureRow(**row) for row in rows), key=lambda failure: failure.path)
+
+    # Writing
+
+    def commit_video(
+        self,
+        video: VideoRow,
+        clips: Sequence[ClipRow],
+        embeddings: Sequence[ClipEmbedding],
+        tables: VectorTables | None,
+    ) -> None:
+        """Write a video's vectors, then its clips, then the row that makes it part of the archive.
+
+        A kill in between leaves rows without a video row, which no search shows and `drop_orphans` removes.
+        """
+        if tables is not None:
+            self.add_vectors(clips, embeddings, tables)
+        _add(self.clips, map(clip_to_dict, clips), CLIPS)
+        self.put_videos([video])
+
+    def add_vectors(self, clips: Sequence[ClipRow], embeddings: Sequence[ClipEmbedding], tables: VectorTables) -> None:
+        """Write the embeddings of a whole video; the last commit, to `vectors`, is what counts."""
+        dimension = tables.vectors.schema.field("seen").type.list_size
+        _add(tables.frames, _frame_rows(clips, embeddings), frames_schema())
+        _add(tables.vectors, _vector_rows(clips, embeddings), vectors_schema(dimension))
+
+    def put_videos(self, rows: Sequence[VideoRow], *, gone: Sequence[str] = ()) -> None:
+        """Insert or replace rows of `videos` by path and drop the rows of paths `gone`, all in one commit."""
+        if not rows and not gone:
+            return
+        batch = pa.Table.from_pylist([asdict(row) for row in rows], schema=VIDEOS)
+        merge = self.videos.merge_insert("path").when_matched_update_all().when_not_matched_insert_all()
+        if gone:
+            merge = merge.when_not_matched_by_source_delete(sql_in("path", gone))
+        merge.execute(batch)
+
+    def drop_videos(self, paths: Sequence[str]) -> None:
+        """Delete rows of `videos`, and whatever belongs to contents that no other file has."""
+        if paths:
+            gone = {row.video_id for row in self.video_rows(sql_in("path", paths), columns=["path", "video_id"])}
+            self.videos.delete(sql_in("path", paths))
+            self.drop_unused_contents(gone)
+
+    def drop_unused_contents(self, video_ids: Iterable[str]) -> None:
+        """Delete clips and vectors of those contents that no file has any more."""
+        ids = set(video_ids)
+        used = {row.video_id for row in self.video_rows(sql_in("video_id", ids), columns=["path", "video_id"])}
+        if not ids - used:
+            return
+        for name in self._content_tables():
+            self._db.open_table(name).delete(sql_in("video_id", ids - used))
+
+    def drop_orphans(self) -> None:
+        """Remove what a killed run left without a video row.
+
+        Vectors of a re-encoding that was killed belong to videos that have a row: they stay and are not made again,
+        but per-frame vectors whose `vectors` commit never came go.
+        """
+        for frames in (name for name in self._content_tables() if name.startswith("frames_")):
+            vectors = frames.replace("frames_", "vectors_")
+            torn = set(distinct(self.open_table(frames), "video_id")) - set(
+                distinct(self.open_table(vectors), "video_id") if vectors in self.table_names() else ()
+            )
+            if torn:
+                self.open_table(frames).delete(sql_in("video_id", torn))
+        found = {video_id for name in self._content_tables() for video_id in distinct(self.open_table(name), "video_id")}
+        self.drop_unused_contents(found)
+
+    def put_failure(self, failure: FailureRow) -> None:
+        """Insert or replace a failure by path."""
+        batch = pa.RecordBatch.from_pylist([asdict(failure)], schema=FAILURES)
+        self.failures.merge_insert("path").when_matched_update_all().when_not_matched_insert_all().execute(batch)
+
+    def drop_failures(self, paths: Sequence[str]) -> None:
+        """Forget failures."""
+        if paths:
+            self.failures.delete(sql_in("path", paths))
+
+    def table_names(self) -> list[str]:
+        """Names of the tables on disk."""
+        return sorted(path.name.removesuffix(".lance") for path in self.folder.glob("*.lance"))
+
+    def open_table(self, name: str) -> Any:
+        """A LanceDB table by name."""
+        return self._db.open_table(name)
+
+    def drop_table(self, name: str) -> None:
+        """Delete a table with everything in it."""
+        self._db.drop_table(name)
+
+    def _content_tables(self) -> list[str]:
+        return [name for name in self.table_names() if name.startswith(("clips", "vectors_", "frames_"))]
+
+    def _open_or_create(self, name: str, schema: pa.Schema) -> Any:
+        if (self.folder / f"{name}.lance").exists():
+            return self._db.open_table(name)
+        return self._db.create_table(name, schema=schema)
+
+
+def open_archive(folder: Path) -> Archive:
+    """The archive in `folder`.
+
+    Raises:
+        NoArchive: there is none.
+        SaveError: it is damaged, or newer than this version of save.
+    """
+    if not (folder / FILE_NAME).exists():
+        raise NoArchive(
+            f"there is no archive at {folder}",
+            why="nothing has been indexed there yet",
+            fix=f"save index VIDEOS --archive {folder}",
+        )
+    return Archive(folder, read_manifest(folder))
+
+
+def create_archive(folder: Path) -> Archive:
+    """A new, empty archive in `folder`, which may exist if it is empty.
+
+    Raises:
+        SaveError: the folder holds other things, cannot be written, or its disk lacks hard links.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        strangers = [path.name for path in folder.iterdir() if not _is_ours(path.name)]
+    except OSError as error:
+        raise SaveError(
+            f"the archive {folder} cannot be created",
+            why=error.strerror or str(error),
+            fix="choose a folder you can write to with `--archive`",
+        ) from error
+    if strangers:
+        raise SaveError(
+            f"{folder} is not an archive",
+            why=f"it holds other files, e.g. {sorted(strangers)[0]!r}",
+            fix="give an empty or a new folder with `--archive`",
+        )
+    _check_hard_links(folder)
+    manifest = Manifest()
+    db = lancedb.connect(str(folder))
+    for name, schema in (("videos", VIDEOS), ("clips", CLIPS), ("failures", FAILURES)):
+        db.create_table(name, schema=schema, mode="overwrite")
+    create_text_indexes(db.open_table("videos"), db.open_table("clips"), language=manifest.language)
+    write_manifest(folder, manifest)  # last: its presence makes the folder an archive
+    return Archive(folder, manifest)
+
+
+def create_text_indexes(videos: Any, clips: Any, *, language: str) -> None:
+    """Full-text indexes over what is said in clips and whole videos, and over file names."""
+    for table, column in ((clips, "text"), (videos, "transcript"), (videos, "title")):
+        config = FTS(with_position=True, **analyzer_options(language))
+        table.create_index(column, config=config, replace=True)
+
+
+def sql_in(column: str, values: Iterable[str]) -> str:
+    """An SQL condition `column IN (…)` with the values quoted; false for no values."""
+    quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(values))
+    return f"{column} IN ({quoted})" if quoted else "false"
+
+
+def distinct(table: Any, column: str) -> list[str]:
+    """Distinct values of a string column."""
+    values = table.search().select([column]).to_arrow().column(column)
+    return [str(value) for value in values.unique().to_pylist()]
+
+
+# A file name need not be valid UTF-8, but a column of strings must be: each odd byte is kept as one character of
+# this private-use block, which no file system uses for names of its own.
+_ODD_BYTE_BASE = 0xF700
+
+
+def stored_path(path: Path | str) -> str:
+    """The path as a valid Unicode string that `real_path` turns back."""
+    return "".join(chr(ord(c) - 0xDC00 + _ODD_BYTE_BASE) if 0xDC80 <= ord(c) <= 0xDCFF else c for c in os.fspath(path))
+
+
+def real_path(text: str) -> Path:
+    """The path that `stored_path` wrote."""
+    first, last = _ODD_BYTE_BASE + 0x80, _ODD_BYTE_BASE + 0xFF
+    return Path("".join(chr(ord(c) - _ODD_BYTE_BASE + 0xDC00) if first <= ord(c) <= last else c for c in text))
+
+
+def _add(table: Any, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:
+    """Append rows in one commit."""
+    rows = list(rows)
+    if rows:
+        table.add(pa.Table.from_batches(_batches(rows, schema)), on_bad_vectors="null")
+
+
+def _batches(rows: list[dict[str, Any]], schema: pa.Schema) -> list[pa.RecordBatch]:
+    starts = range(0, len(rows), ROWS_PER_BATCH)
+    return [pa.RecordBatch.from_pylist(rows[start : start + ROWS_PER_BATCH], schema=schema) for start in starts]
+
+
+def _vector_rows(clips: Sequence[ClipRow], embeddings: Sequence[ClipEmbedding]) -> Iterator[dict[str, Any]]:
+    for clip, embedding in zip(clips, embeddings, strict=True):
+        seen, said = embedding.pooled, embedding.speech
+        yield {"clip_id": clip.clip_id, "video_id": clip.video_id, "seen": _values(seen), "said": _values(said)}
+
+
+def _frame_rows(clips: Sequence[ClipRow], embeddings: Sequence[ClipEmbedding]) -> Iterator[dict[str, Any]]:
+    for clip, embedding in zip(clips, embeddings, strict=True):
+        if embedding.frames is not None:
+            data = np.ascontiguousarray(embedding.frames, dtype=np.float16)
+            yield {
+                "clip_id": clip.clip_id,
+                "video_id": clip.video_id,
+                "num_frames": len(data),
+                "embeddings": data.tobytes(),
+            }
+
+
+def _values(vector: npt.NDArray[np.float32] | None) -> list[float] | None:
+    return None if vector is None else vector.astype(np.float32).tolist()
+
+
+def _is_ours(name: str) -> bool:
+    return name.endswith((".lance", ".tmp", ".npz")) or name in {"write.lock", "writing", FILE_NAME}
+
+
+def _check_hard_links(folder: Path) -> None:
+    """LanceDB commits by hard link: without them every write would fail half way."""
+    probe, link = folder / "hardlink.tmp", folder / "hardlink2.tmp"
+    try:
+        probe.write_bytes(b"")
+        os.link(probe, link)
+    except OSError as error:
+        raise SaveError(
+            f"the archive cannot live in {folder}",
+            why=f"its disk has no hard links, as exFAT, FAT and some network drives ({error.strerror})",
+            fix="keep the archive on another disk with `--archive`; the videos may stay where they are",
+        ) from error
+    finally:
+        probe.unlink(missing_ok=True)
+        link.unlink(missing_ok=True)

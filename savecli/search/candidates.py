@@ -1,0 +1,133 @@
+"""The clips each kind of evidence proposes, best first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from lancedb.query import MatchQuery
+
+from savecli.archive.analyzer import title_words
+from savecli.archive.calibration import Calibration, standing_out
+from savecli.archive.schema import ClipRow, clip_from_dict
+from savecli.archive.store import Archive, VectorTables, sql_in
+from savecli.search.confidence import Level, vector_level
+from savecli.search.filters import Eligible
+
+# Per kind of evidence. Enough that ten videos with three moments each survive grouping.
+NUM_CANDIDATES = 300
+
+# A filtered search through a vector index returns too few rows unless the probes are set; up to this many rows an
+# exact scan of what passed the filter is as fast and misses nothing.
+MAX_EXACT_ROWS = 20_000
+NUM_PROBES = 60
+REFINE_FACTOR = 3
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Clip ids, best first, with the level of each."""
+
+    clip_ids: tuple[str, ...] = ()
+    levels: tuple[Level, ...] = ()
+
+    def places(self) -> dict[str, int]:
+        """1-based rank by clip id."""
+        return {clip_id: place for place, clip_id in enumerate(self.clip_ids, start=1)}
+
+
+@dataclass(frozen=True)
+class SpokenWords:
+    """Clips whose words match, best first, as full rows."""
+
+    clips: tuple[ClipRow, ...] = ()
+
+
+@dataclass
+class Candidates:
+    """Everything the kinds of evidence propose. `named` holds video ids, best first."""
+
+    seen: Proposal = field(default_factory=Proposal)
+    meant: Proposal = field(default_factory=Proposal)
+    said: SpokenWords = field(default_factory=SpokenWords)
+    named: tuple[str, ...] = ()
+
+
+def clips_by_words(archive: Archive, text: str, eligible: Eligible) -> SpokenWords:
+    """Clips that hold words of `text`, by BM25."""
+    if not is_searchable(text):
+        return SpokenWords()
+    query = archive.clips.search(MatchQuery(text, "text"), query_type="fts").limit(NUM_CANDIDATES)
+    rows = _filtered(query, eligible).select([*archive.clips.schema.names, "_score"]).to_list()
+    rows.sort(key=lambda row: (-row["_score"], row["video_id"], row["clip_idx"]))
+    return SpokenWords(tuple(clip_from_dict(row) for row in rows))
+
+
+def videos_by_name(archive: Archive, text: str, eligible: Eligible) -> tuple[str, ...]:
+    """Videos whose path holds words of `text`, by BM25."""
+    words = title_words(text)
+    if not is_searchable(words):
+        return ()
+    query = archive.videos.search(MatchQuery(words, "title"), query_type="fts").limit(NUM_CANDIDATES)
+    rows = _filtered(query, eligible).select(["video_id", "path", "_score"]).to_list()
+    rows.sort(key=lambda row: (-row["_score"], row["path"]))
+    return tuple(dict.fromkeys(row["video_id"] for row in rows))
+
+
+def clips_by_vector(
+    tables: VectorTables,
+    column: str,
+    vector: npt.NDArray[np.float32],
+    eligible: Eligible,
+    calibration: Calibration | None,
+) -> Proposal:
+    """Clips whose `column` (`seen` or `said`) is nearest to a query vector `(D,)`, by cosine."""
+    query = tables.vectors.search(vector, vector_column_name=column).distance_type("cosine").limit(NUM_CANDIDATES)
+    query = _probing(_filtered(query, eligible), tables.vectors, column, eligible)
+    rows = query.select(["clip_id", column, "_distance"]).to_list()
+    if not rows:
+        return Proposal()
+    rows.sort(key=lambda row: (row["_distance"], row["clip_id"]))
+    return Proposal(tuple(row["clip_id"] for row in rows), _levels(rows, column, calibration))
+
+
+def fetch_clips(archive: Archive, clip_ids: Sequence[str]) -> list[ClipRow]:
+    """Full rows of clips by id."""
+    if not clip_ids:
+        return []
+    videos = {clip_id.rpartition(":")[0] for clip_id in clip_ids}  # indexed, where clip_id is not
+    return archive.clip_rows(f"{sql_in('video_id', videos)} AND {sql_in('clip_id', set(clip_ids))}")
+
+
+def is_searchable(text: str) -> bool:
+    """Whether there is a letter or digit to look for."""
+    return re.search(r"\w", text) is not None
+
+
+def _levels(rows: list[dict[str, Any]], column: str, calibration: Calibration | None) -> tuple[Level, ...]:
+    if calibration is None:
+        return (Level.LOW,) * len(rows)
+    vectors = np.asarray([row[column] for row in rows], dtype=np.float32)
+    similarity = np.asarray([1.0 - row["_distance"] for row in rows], dtype=np.float32)
+    excess = standing_out(similarity, vectors, calibration.bank)
+    background = calibration.best_seen if column == "seen" else calibration.best_said
+    return tuple(vector_level(float(value), background) for value in excess)
+
+
+def _filtered(query: Any, eligible: Eligible) -> Any:
+    return query if eligible.condition is None else query.where(eligible.condition, prefilter=True)
+
+
+def _probing(query: Any, table: Any, column: str, eligible: Eligible) -> Any:
+    """Settings that keep an indexed search exact enough; without an index they change nothing."""
+    if not any(index.columns == [column] for index in table.list_indices()):
+        return query
+    if eligible.condition is None:
+        return query.nprobes(NUM_PROBES).refine_factor(REFINE_FACTOR)
+    if table.count_rows(eligible.condition) <= MAX_EXACT_ROWS:
+        return query.bypass_vector_index()
+    return query.minimum_nprobes(NUM_PROBES).maximum_nprobes(0).refine_factor(REFINE_FACTOR)

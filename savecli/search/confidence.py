@@ -1,0 +1,66 @@
+"""How far a hit can be believed: high, medium or low. docs/search.md gives the reasons for each number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from savecli.search.results import Confidence
+
+
+class Level(IntEnum):
+    """Strength of one kind of evidence."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+
+
+# Words: nearly everything asked for was found, or at least half of it and more than one word.
+HIGH_COVERAGE = 0.8
+MEDIUM_COVERAGE = 0.5
+MIN_TERMS_FOR_MEDIUM = 2
+
+# Vectors: spreads of the background above its median. The median and the median deviation, because some background
+# queries do match something in the archive and must not raise the bar for the others.
+HIGH_SPREADS = 3.0
+MEDIUM_SPREADS = 2.0
+_DEVIATION_TO_SIGMA = 1.4826  # of a normal distribution
+
+
+def words_level(coverage: float, num_terms: int) -> Level:
+    """Level of a text that holds `num_terms` of the query's content terms, a share of `coverage`."""
+    if coverage >= HIGH_COVERAGE:
+        return Level.HIGH
+    if coverage >= MEDIUM_COVERAGE and num_terms >= MIN_TERMS_FOR_MEDIUM:
+        return Level.MEDIUM
+    return Level.LOW
+
+
+def vector_level(standing_out: float, best_of_background: npt.NDArray[np.float32]) -> Level:
+    """Level of a clip that stands out by so many deviations, against the best clip of each background query."""
+    if len(best_of_background) == 0:
+        return Level.LOW
+    median = float(np.median(best_of_background))
+    spread = _DEVIATION_TO_SIGMA * float(np.median(np.abs(best_of_background - median))) + 1e-6
+    excess = (standing_out - median) / spread
+    if excess >= HIGH_SPREADS:
+        return Level.HIGH
+    return Level.MEDIUM if excess >= MEDIUM_SPREADS else Level.LOW
+
+
+def joint_level(levels: Iterable[Level]) -> Level:
+    """Level of several kinds of evidence together: the strongest, and two of medium strength make a high one."""
+    found = sorted(levels, reverse=True)
+    if not found:
+        return Level.LOW
+    return Level.HIGH if found[:2] == [Level.MEDIUM, Level.MEDIUM] else found[0]
+
+
+def confidence_of(level: Level) -> Confidence:
+    """The word a user sees."""
+    names: dict[Level, Confidence] = {Level.HIGH: "high", Level.MEDIUM: "medium", Level.LOW: "low"}
+    return names[level]

@@ -1,0 +1,149 @@
+"""One query over sight, speech and names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from savecli.archive.calibration import read_calibration
+from savecli.archive.store import Archive, real_path
+from savecli.core.errors import UsageError
+from savecli.search.candidates import (
+    Candidates,
+    clips_by_vector,
+    clips_by_words,
+    fetch_clips,
+    is_searchable,
+    videos_by_name,
+)
+from savecli.search.confidence import Level
+from savecli.search.filters import Eligible, Filters, eligible_videos
+from savecli.search.matching import query_terms
+from savecli.search.phrase import find_phrase
+from savecli.search.rank import ScoredVideo, group_by_video, score_clips
+from savecli.search.results import Answer, VideoHit
+
+EncodeText = Callable[[Sequence[str]], npt.NDArray[np.float32]]
+Signal = Literal["seen", "said", "named"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a user asks.
+
+    Args:
+        text: the query; with `is_phrase` the exact words.
+        limit: videos at most.
+        signals: kinds of evidence to use.
+        show_all: also videos whose match is not believable.
+    """
+
+    text: str
+    limit: int = 10
+    signals: frozenset[Signal] = frozenset({"seen", "said", "named"})
+    is_phrase: bool = False
+    show_all: bool = False
+    filters: Filters = field(default_factory=Filters)
+
+
+def needs_text_encoder(archive: Archive, request: Request) -> bool:
+    """Whether answering takes the encoder's text side; phrases and archives of words alone do without."""
+    encoder = archive.manifest.encoder
+    return not request.is_phrase and encoder is not None and encoder.dimension > 0
+
+
+def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText | None = None) -> Answer:
+    """Ranked videos with their moments.
+
+    Args:
+        archive: where to look.
+        request: what for.
+        encode_text: the encoder's text side, `(N, D)` unit vectors; required when `needs_text_encoder` says so.
+
+    Raises:
+        UsageError: the query holds nothing to look for, or asks for evidence the archive does not have.
+    """
+    _check(archive, request)
+    eligible = eligible_videos(archive, request.filters)
+    if request.is_phrase:
+        found = find_phrase(archive, request.text, eligible, limit=request.limit)
+    else:
+        found = _search_hybrid(archive, request, eligible, encode_text)
+    believable = [video for video in found if request.show_all or video.level > Level.LOW]
+    hits = [_hit(video, eligible, rank) for rank, video in enumerate(believable[: request.limit], start=1)]
+    return Answer(
+        query=request.text,
+        encoder=archive.manifest.encoder.name if archive.manifest.encoder else "words",
+        videos=tuple(hits),
+        best=_hit(found[0], eligible, 1) if found and not hits else None,
+    )
+
+
+def _search_hybrid(
+    archive: Archive, request: Request, eligible: Eligible, encode_text: EncodeText | None
+) -> list[ScoredVideo]:
+    candidates = _candidates(archive, request, eligible, encode_text)
+    rows = {clip.clip_id: clip for clip in candidates.said.clips}
+    wanted = {*candidates.seen.clip_ids, *candidates.meant.clip_ids}
+    wanted |= {f"{video_id}:0" for video_id in candidates.named}  # a name alone points at the beginning
+    rows |= {clip.clip_id: clip for clip in fetch_clips(archive, sorted(wanted - rows.keys()))}
+    titles = {video_id: files[0].title for video_id, files in eligible.rows.items()}
+    query = query_terms(request.text, language=archive.manifest.language)
+    # A clip without a video row belongs to a video that is being written at this moment.
+    clips = [clip for clip in rows.values() if clip.video_id in eligible.rows]
+    return group_by_video(score_clips(candidates, clips, titles, query), query)
+
+
+def _candidates(
+    archive: Archive, request: Request, eligible: Eligible, encode_text: EncodeText | None
+) -> Candidates:
+    candidates = Candidates()
+    if "said" in request.signals:
+        candidates.said = clips_by_words(archive, request.text, eligible)
+    if "named" in request.signals:
+        candidates.named = videos_by_name(archive, request.text, eligible)
+    encoder = archive.manifest.encoder
+    tables = archive.vector_tables(encoder)
+    if encoder is not None and tables is not None and encode_text is not None:
+        vector = encode_text([request.text])[0]
+        calibration = read_calibration(archive, encoder)
+        if "seen" in request.signals:
+            candidates.seen = clips_by_vector(tables, "seen", vector, eligible, calibration)
+        if "said" in request.signals:
+            candidates.meant = clips_by_vector(tables, "said", vector, eligible, calibration)
+    return candidates
+
+
+def _check(archive: Archive, request: Request) -> None:
+    if not is_searchable(request.text):
+        raise UsageError(
+            "there is nothing to look for", why=f"the query is {request.text!r}", fix='save query "a dog on a beach"'
+        )
+    encoder = archive.manifest.encoder
+    if request.signals == {"seen"} and (encoder is None or encoder.dimension == 0):
+        raise UsageError(
+            "this archive cannot be searched by sight",
+            why="it was indexed with the encoder `words`, which looks at no pictures",
+            fix=f"save models pull clip && save index --encoder clip --rebuild --archive {archive.folder}",
+        )
+
+
+def _hit(video: ScoredVideo, eligible: Eligible, rank: int) -> VideoHit:
+    files = eligible.rows[video.video_id]
+    paths = [str(real_path(file.path)) for file in files]
+    there = [path for path in paths if real_path(path).exists()]
+    shown = there[0] if there else paths[0]
+    return VideoHit(
+        rank=rank,
+        path=shown,
+        root=str(real_path(files[paths.index(shown)].root)),
+        video_id=video.video_id,
+        score=video.score,
+        moments=video.moments,
+        also_at=tuple(path for path in paths if path != shown),
+        is_available=bool(there),
+    )

@@ -1,0 +1,181 @@
+"""From candidates to ranked videos: ranks are fused, neighbouring clips merged, moments grouped by video."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from savecli.archive.schema import ClipRow
+from savecli.search.candidates import Candidates
+from savecli.search.confidence import Level, confidence_of, joint_level, words_level
+from savecli.search.matching import QueryTerms, coverage, match_spans, matched_terms
+from savecli.search.results import Moment, Ranks
+from savecli.search.snippets import make_snippet
+
+# Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): score = sum of 1 / (K + rank).
+RRF_K = 60
+# Evidence that is not believed in itself must not outvote evidence that is: its rank counts for less.
+LEVEL_WEIGHT = {Level.HIGH: 1.0, Level.MEDIUM: 0.6, Level.LOW: 0.2}
+
+MAX_MOMENTS_PER_VIDEO = 3
+# A moment of more clips than this is a passage, not a moment.
+MAX_CLIPS_PER_MOMENT = 4
+
+
+@dataclass(frozen=True)
+class ScoredClip:
+    """A candidate clip with all its evidence. `matched` are the query terms its words hold."""
+
+    clip: ClipRow
+    ranks: Ranks
+    levels: tuple[Level, ...]
+    matched: frozenset[str]
+    score: float
+
+    @property
+    def level(self) -> Level:
+        return joint_level(self.levels)
+
+
+@dataclass(frozen=True)
+class ScoredVideo:
+    """A video with its best moments, best first."""
+
+    video_id: str
+    score: float
+    level: Level
+    moments: tuple[Moment, ...]
+
+
+def fuse_ranks(*orders: Sequence[str]) -> list[str]:
+    """Ids of all `orders`, by reciprocal rank fusion; ties by the order in which they came."""
+    scores: dict[str, float] = defaultdict(float)
+    for order in orders:
+        for rank, name in enumerate(order, start=1):
+            scores[name] += 1 / (RRF_K + rank)
+    return sorted(scores, key=lambda name: -scores[name])
+
+
+def score_clips(
+    candidates: Candidates, clips: Iterable[ClipRow], titles: Mapping[str, str], query: QueryTerms
+) -> list[ScoredClip]:
+    """Every candidate clip with its ranks, levels and fused score.
+
+    Args:
+        candidates: what each kind of evidence proposed.
+        clips: full rows of all of them.
+        titles: file-name words by video id.
+        query: the terms asked for.
+    """
+    said_order = fuse_ranks([clip.clip_id for clip in candidates.said.clips], candidates.meant.clip_ids)
+    said_rank = {clip_id: rank for rank, clip_id in enumerate(said_order, start=1)}
+    named_rank = {video_id: rank for rank, video_id in enumerate(candidates.named, start=1)}
+    seen_rank = candidates.seen.places()
+    seen_level = dict(zip(candidates.seen.clip_ids, candidates.seen.levels, strict=True))
+    meant_level = dict(zip(candidates.meant.clip_ids, candidates.meant.levels, strict=True))
+
+    def scored(clip: ClipRow) -> ScoredClip:
+        matched = matched_terms(clip.text, query) if clip.clip_id in said_rank else frozenset()
+        named = matched_terms(titles.get(clip.video_id, ""), query) if clip.video_id in named_rank else frozenset()
+        evidence: list[tuple[int, Level]] = []
+        if clip.clip_id in seen_rank:
+            evidence.append((seen_rank[clip.clip_id], seen_level[clip.clip_id]))
+        if clip.clip_id in said_rank:
+            level = words_level(coverage(matched, query), len(matched))
+            evidence.append((said_rank[clip.clip_id], max(level, meant_level.get(clip.clip_id, Level.LOW))))
+        if clip.video_id in named_rank:
+            # What the name leaves out may be said: "stiff person" in neurology-03.mp4.
+            together = matched | named
+            level = words_level(coverage(together, query), len(together))
+            evidence.append((named_rank[clip.video_id], level))
+        ranks = Ranks(
+            seen=seen_rank.get(clip.clip_id),
+            said=said_rank.get(clip.clip_id),
+            named=named_rank.get(clip.video_id),
+        )
+        score = sum(LEVEL_WEIGHT[level] * (RRF_K + 1) / (RRF_K + rank) for rank, level in evidence)
+        return ScoredClip(clip, ranks, tuple(level for _, level in evidence), matched, score)
+
+    return [scored(clip) for clip in clips]
+
+
+def group_by_video(clips: Iterable[ScoredClip], query: QueryTerms) -> list[ScoredVideo]:
+    """Videos by their best moment, best first; equal scores by video id, so that the order is stable."""
+    by_video: dict[str, list[ScoredClip]] = defaultdict(list)
+    for clip in clips:
+        by_video[clip.clip.video_id].append(clip)
+    videos = [_scored_video(video_id, members, query) for video_id, members in by_video.items()]
+    return sorted(videos, key=lambda video: (-video.score, video.video_id))
+
+
+def _scored_video(video_id: str, clips: list[ScoredClip], query: QueryTerms) -> ScoredVideo:
+    found = sorted((_moment(group, query) for group in _moment_groups(clips)), key=_best_first)
+    moments = [moment for moment, _ in found[:MAX_MOMENTS_PER_VIDEO]]
+    return ScoredVideo(video_id, moments[0].score, found[0][1], tuple(moments))
+
+
+def _best_first(found: tuple[Moment, Level]) -> tuple[float, float]:
+    moment, _ = found
+    return -moment.score, moment.start_s
+
+
+def _moment_groups(clips: list[ScoredClip]) -> list[list[ScoredClip]]:
+    """Runs of neighbouring clips around each of the best ones; every clip in one run.
+
+    A neighbour joins when it is convincing by itself or says words of the query that the run lacks.
+    """
+    free = {clip.clip.clip_idx: clip for clip in clips}
+    groups: list[list[ScoredClip]] = []
+    for seed in sorted(clips, key=lambda clip: (-clip.score, clip.clip.clip_idx)):
+        if seed.clip.clip_idx not in free:
+            continue
+        group = [free.pop(seed.clip.clip_idx)]
+        while len(group) < MAX_CLIPS_PER_MOMENT:
+            matched = frozenset().union(*(clip.matched for clip in group))
+            around = (group[0].clip.clip_idx - 1, group[-1].clip.clip_idx + 1)
+            joining = [
+                free[idx] for idx in around if idx in free and (free[idx].level > Level.LOW or free[idx].matched - matched)
+            ]
+            if not joining:
+                break
+            best = max(joining, key=lambda clip: (clip.score, -clip.clip.clip_idx))
+            del free[best.clip.clip_idx]
+            group = sorted([*group, best], key=lambda clip: clip.clip.clip_idx)
+        groups.append(group)
+    return groups
+
+
+def _moment(group: list[ScoredClip], query: QueryTerms) -> tuple[Moment, Level]:
+    text = " ".join(clip.clip.text for clip in group if clip.clip.text)
+    matched = frozenset().union(*(clip.matched for clip in group))
+    levels = [clip.level for clip in group]
+    if matched:
+        levels.append(words_level(coverage(matched, query), len(matched)))
+    level = max(levels)
+    best = max(clip.score for clip in group)
+    gain = LEVEL_WEIGHT[level] / LEVEL_WEIGHT[max(clip.level for clip in group)]
+    matches = match_spans(text, query) if matched else ()
+    moment = Moment(
+        start_s=group[0].clip.start_s,
+        end_s=group[-1].clip.end_s,
+        score=round(best * gain, 6),
+        confidence=confidence_of(level),
+        ranks=_best_ranks(clip.ranks for clip in group),
+        snippet=make_snippet(text, matches),
+    )
+    return moment, level
+
+
+def _best_ranks(ranks: Iterable[Ranks]) -> Ranks:
+    ranks = list(ranks)
+
+    def best(places: Iterable[int | None]) -> int | None:
+        return min((place for place in places if place is not None), default=None)
+
+    return Ranks(
+        seen=best(rank.seen for rank in ranks),
+        heard=best(rank.heard for rank in ranks),
+        said=best(rank.said for rank in ranks),
+        named=best(rank.named for rank in ranks),
+    )

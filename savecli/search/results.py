@@ -1,0 +1,75 @@
+"""What a query comes back with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Confidence = Literal["high", "medium", "low"]
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """Words of a moment; `matches` are `(start, end)` character offsets into `text` of what the query matched."""
+
+    text: str
+    matches: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """A moment's 1-based place by each kind of evidence; None where it has none."""
+
+    seen: int | None = None
+    heard: int | None = None
+    said: int | None = None
+    named: int | None = None
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A span to show: one clip, or neighbouring clips that all match. Times in seconds."""
+
+    start_s: float
+    end_s: float
+    score: float
+    confidence: Confidence
+    ranks: Ranks
+    snippet: Snippet | None = None
+
+
+@dataclass(frozen=True)
+class VideoHit:
+    """A video and its best moments, best first.
+
+    Args:
+        rank: 1-based place in the answer.
+        path: absolute path of the file.
+        root: the indexed folder it was found below.
+        also_at: other paths of the same content.
+        is_available: whether the file can be seen now; a hit on an unplugged drive is still a hit.
+    """
+
+    rank: int
+    path: str
+    root: str
+    video_id: str
+    score: float
+    moments: tuple[Moment, ...]
+    also_at: tuple[str, ...] = ()
+    is_available: bool = True
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Ranked videos. When none is believable, `videos` is empty and `best` is the one that came closest.
+
+    Args:
+        notes: what the user should know of this answer, e.g. that an index run is unfinished.
+    """
+
+    query: str
+    encoder: str
+    videos: tuple[VideoHit, ...]
+    best: VideoHit | None = None
+    notes: tuple[str, ...] = ()
