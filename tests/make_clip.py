@@ -11,7 +11,7 @@ TINY_WIDTH = 16
 
 
 def tiny_model_config(*, quick_gelu: bool = False) -> dict[str, Any]:
-    """open_clip's `model_cfg` of a two-layer CLIP with OpenAI's vocabulary: 16 numbers per vector, 32 pixel pictures."""
+    """open_clip's `model_cfg` of a two-layer CLIP with OpenAI's vocabulary, for 32 pixel pictures."""
     return {
         "embed_dim": TINY_WIDTH,
         "vision_cfg": {"image_size": TINY_SIZE, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
@@ -21,7 +21,7 @@ def tiny_model_config(*, quick_gelu: bool = False) -> dict[str, Any]:
 
 
 def make_tiny_clip(folder: Path, *, seed: int = 0, quick_gelu: bool = False) -> str:
-    """The encoder spelling of a random CLIP written into `folder` as open_clip's own exports are (3 MB, under a second)."""
+    """The encoder spelling of a random CLIP written into `folder` as open_clip exports them (7 MB, under a second)."""
     import torch
     from open_clip.model import CLIP
     from safetensors.torch import save_file

@@ -60,7 +60,7 @@ def build_clip(source: ClipSource) -> nn.Module:
         model = open_clip.create_model(
             _open_clip_name(source),
             load_weights=False,
-            pretrained_text=False,  # the whole model's weights follow; a tower's would be fetched from the hub for nothing
+            pretrained_text=False,  # the whole model's weights follow: do not fetch a tower's from the hub
             force_quick_gelu=source.config.quick_gelu,
         )
     return cast(nn.Module, model)
@@ -131,7 +131,7 @@ def _torchscript_state(path: Path) -> dict[str, torch.Tensor]:
     """The weights inside OpenAI's own `.pt`; its program is read by torch's restricted reader and never run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated; the file's authors chose it in 2021
-        state = torch.jit.load(str(path), map_location="cpu").state_dict()
+        state = torch.jit.load(str(path), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
     return {
         key: value for key, value in state.items() if key not in ("input_resolution", "context_length", "vocab_size")
     }

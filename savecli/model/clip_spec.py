@@ -6,7 +6,7 @@ Spellings:
     clip:MODEL/PRETRAINED          any model and pretrained tag open_clip knows
     clip:MODEL=FILE                architecture MODEL, weights from a local file
     clip:MODEL/PRETRAINED=FILE     the same, with that tag's activation and preprocessing
-    clip:FOLDER                    a folder with open_clip_config.json and its weights; starts with `/`, `./`, `../` or `~`
+    clip:FOLDER                    a folder with open_clip_config.json and weights; begins with `/`, `./`, `../` or `~`
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def known_clip(spec: ClipSpec) -> KnownClip | None:
 
 
 def parse_clip_spec(text: str) -> ClipSpec:
-    """What `text` (`clip` or `clip:…`, see the top of this file) asks for; touches no disk beyond making paths absolute.
+    """What `text` (`clip` or `clip:…`, see the top of this file) asks for; looks at no disk.
 
     Raises:
         UsageError: a spelling that means nothing.

@@ -1,4 +1,4 @@
-"""Where the weights of a CLIP model are, and how they get here. Loads neither torch nor open_clip for the known pairs."""
+"""Where the weights of a CLIP model are, and how they get here. For the known pairs this loads no library."""
 
 from __future__ import annotations
 

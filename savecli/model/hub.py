@@ -130,7 +130,7 @@ def _obstacle_to(endpoint: str) -> str:
 
 
 def _ask(endpoint: str) -> str:
-    """One HEAD request through the user's proxies; any answer of a server counts, except a refusal to let us through."""
+    """One HEAD request through the user's proxies; any answer counts, except a refusal to let us through."""
     try:
         request = urllib.request.Request(endpoint, method="HEAD", headers={"User-Agent": "savecli"})
         with urllib.request.urlopen(request, timeout=DEADLINE_S):
@@ -151,7 +151,7 @@ def _byte_bar(progress: Progress, *, title: str) -> type[Any]:
     """A tqdm class for the hub library that draws nothing and tells `progress` of the bytes."""
     from tqdm.std import tqdm
 
-    class ByteBar(tqdm):  # type: ignore[type-arg]
+    class ByteBar(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, total: float | None = None, initial: float = 0, **kwargs: Any) -> None:
             super().__init__(disable=True, total=total, initial=initial)
             progress.start(total or 0, unit="bytes", title=title)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
 
@@ -52,8 +52,8 @@ def choose_precision(device: torch.device) -> Precision:
 def cast_weights(model: nn.Module, precision: Precision) -> None:
     """Store what is multiplied in bf16, in place; norms and embeddings stay as they are. Nothing for other formats.
 
-    With weights already in bf16, autocast has nothing to convert per call (2.7 times faster on CPU). The residual stream
-    is kept in fp32, where adding to it in bf16 would lose the small differences beside CLIP's large outlier channels.
+    With weights already in bf16, autocast has nothing to convert per call: 2.7 times faster on a CPU. The branches keep
+    the residual stream in fp32; a sum in bf16 would lose small differences beside CLIP's large outlier channels.
     """
     if precision != "bf16":
         return
@@ -109,7 +109,7 @@ class Batches:
         return torch.cat(done)
 
     def _try(self, function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor | None:
-        """The result on the CPU, or None when memory ran out. A call of its own: its locals must be gone before a retry."""
+        """The result on the CPU, or None when memory ran out; a call of its own, so that its locals are gone by then."""
         try:
             return function(rows).float().cpu()
         except RuntimeError as error:  # CUDA's error is a subclass; Metal has only the text
@@ -133,7 +133,9 @@ class Batches:
 
 def _cpu_precision() -> Precision:
     """The fastest format of this processor among those measured, which are x86's; elsewhere plain fp32."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # absent in torch before 2.10: then fp32
+    capabilities: Mapping[str, object] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # absent in torch before 2.10: then fp32
     if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
         return "bf16"
     return "medium" if capabilities.get("avx2") else "fp32"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -16,12 +17,12 @@ class TextBranch(nn.Module):
 
     Args:
         model: an open_clip model; its `visual` is not used and may be gone.
-        tokenizer: texts to `(N, L)` token numbers, cut to the model's context (77 for CLIP, the two end marks included).
+        tokenizer: texts to `(N, L)` token numbers, cut to the model's context: 77 for CLIP, both end marks included.
     """
 
     def __init__(self, model: nn.Module, tokenizer: Tokenizer) -> None:
         super().__init__()
-        self.model = model
+        self.model: Any = model  # open_clip's models share names, not a typed base
         self.tokenizer = tokenizer
         self._is_causal_clip = (
             getattr(model, "text_pool_type", "") == "argmax" and getattr(model, "attn_mask", None) is not None
@@ -49,4 +50,4 @@ class TextBranch(nn.Module):
         stream = model.ln_final(stream)
         pooled = stream[torch.arange(len(tokens), device=tokens.device), end]
         projection = model.text_projection
-        return projection(pooled) if isinstance(projection, nn.Module) else pooled @ projection
+        return cast(torch.Tensor, projection(pooled) if isinstance(projection, nn.Module) else pooled @ projection)
