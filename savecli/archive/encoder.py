@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
+from savecli.archive.manifest import EncoderRecord
 from savecli.core.encoder import Encoder
 from savecli.core.errors import SaveError, UsageError, WeightsError
 from savecli.core.progress import NoProgress, Progress
@@ -56,21 +57,6 @@ class EncoderChoice:
         return self.clip is None or self.clip.weights is not None
 
 
-@dataclass(frozen=True)
-class EncoderRecord:
-    """What an archive remembers of its encoder (plain strings and numbers, ready for JSON).
-
-    Args:
-        weights: where the weights came from, a path or `hf:OWNER/REPO`; "" for `words`.
-        fingerprint: hash of config, weights and preprocessing; equal fingerprints give equal vectors.
-    """
-
-    name: str
-    weights: str
-    fingerprint: str
-    dimension: int
-
-
 class WordsEncoder:
     """No vectors: the archive is searched by its words alone. Needs no weights."""
 
@@ -116,10 +102,9 @@ def resolve_encoder(spec: str, *, hub: Hub) -> EncoderChoice:
 
 
 def encoder_record(choice: EncoderChoice) -> EncoderRecord:
-    """What to store of an encoder whose weights are here; hashes them, and loads no model."""
-    if choice.clip is None:
-        return EncoderRecord(WordsEncoder.name, "", WordsEncoder.fingerprint, 0)
-    return EncoderRecord(choice.name, choice.clip.origin, choice.clip.fingerprint(), choice.dimension)
+    """What an archive stores of an encoder whose weights are here; hashes them, and loads no model."""
+    fingerprint = WordsEncoder.fingerprint if choice.clip is None else choice.clip.fingerprint()
+    return EncoderRecord(name=choice.name, label=choice.label, fingerprint=fingerprint, dimension=choice.dimension)
 
 
 def fetch_encoder(choice: EncoderChoice, *, hub: Hub, progress: Progress = _NO_PROGRESS) -> EncoderChoice:
@@ -174,7 +159,7 @@ def reopen_encoder(record: EncoderRecord, *, hub: Hub) -> EncoderChoice:
         raise WeightsError(
             f"the archive's encoder `{record.name}` cannot be opened",
             why=str(error),
-            fix=f"bring {record.weights} back, or encode anew with `save index VIDEOS --encoder NAME`; {error.fix}",
+            fix=f"bring its weights back, or encode anew with `save index VIDEOS --encoder NAME`; {error.fix}",
         ) from error
     if choice.is_here:
         _check_same(record, choice)
@@ -207,7 +192,7 @@ def _check_same(record: EncoderRecord, choice: EncoderChoice) -> None:
         return
     raise WeightsError(
         f"the weights of `{record.name}` are not the ones this archive was made with",
-        why=f"{choice.clip.weights if choice.clip else record.weights} or its settings have changed since",
+        why=f"{choice.clip.weights if choice.clip else record.label} or its settings have changed since",
         fix=f"bring the old weights back, or encode anew: `save index VIDEOS --encoder {record.name}`",
     )
 

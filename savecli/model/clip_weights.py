@@ -44,11 +44,6 @@ class ClipSource:
     filenames: tuple[str, ...] = ()
     download_bytes: int = 0
 
-    @property
-    def origin(self) -> str:
-        """Where the weights come from, as an archive remembers it: a path, or `hf:OWNER/REPO`."""
-        return f"hf:{self.repo}" if self.repo else str(self.weights)
-
     def fingerprint(self) -> str:
         """See `clip_fingerprint`; the weights must be here."""
         if self.weights is None:

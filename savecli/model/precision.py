@@ -109,7 +109,7 @@ class Batches:
         return torch.cat(done)
 
     def _try(self, function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor | None:
-        """The result on the CPU, or None when memory ran out; a call of its own, so that its locals are gone by then."""
+        """The result on the CPU, or None when memory ran out. A call of its own: its locals are gone before a retry."""
         try:
             return function(rows).float().cpu()
         except RuntimeError as error:  # CUDA's error is a subclass; Metal has only the text
