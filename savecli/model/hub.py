@@ -17,6 +17,8 @@ from savecli.core.progress import NoProgress, Progress
 DEFAULT_ENDPOINT = "https://huggingface.co"
 # The whole answer, name lookup included; a person waits for it before every first run.
 DEADLINE_S = 2.5
+# Where a download into a folder grows until it is whole.
+PART_FOLDER = ".save-download"
 _NO_PROGRESS = NoProgress()
 
 
@@ -67,18 +69,26 @@ class Hub:
             WeightsError: the hub cannot be used, has no such file, or the disk is full.
         """
         cached = self.cached(repo, filename)
-        if cached and folder is None:
-            return cached
-        if cached and folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            return Path(shutil.copyfile(cached, folder / filename))
-        if self.obstacle:
+        if cached is None and self.obstacle:
             raise WeightsError(f"cannot download {repo}", why=self.obstacle, fix=_by_hand())
-        return self._fetch(repo, filename, folder, progress)
+        if folder is None:
+            return cached or self._fetch(repo, filename, None, progress)
+        # In a folder of our own inside the user's: the library leaves notes beside what it fetches, or half a file.
+        part = folder / PART_FOLDER
+        part.mkdir(parents=True, exist_ok=True)
+        whole = shutil.copyfile(cached, part / filename) if cached else self._fetch(repo, filename, part, progress)
+        path = Path(whole).replace(folder / filename)
+        shutil.rmtree(part)
+        return path
 
     def _fetch(self, repo: str, filename: str, folder: Path | None, progress: Progress) -> Path:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
+        from huggingface_hub.errors import (
+            EntryNotFoundError,
+            GatedRepoError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+        )
 
         try:
             path = hf_hub_download(
@@ -94,18 +104,20 @@ class Hub:
             raise WeightsError(
                 f"cannot download {repo}", why=why, fix=f"{self.endpoint}/{repo}, then `hf auth login`"
             ) from error
+        except LocalEntryNotFoundError as error:  # a kind of the next one, but means a line that broke
+            raise _broken_line(repo, error.__cause__ or error) from error
         except (RepositoryNotFoundError, EntryNotFoundError) as error:
             why = f"{self.endpoint} has no {repo}/{filename}"
             raise WeightsError(f"cannot download {repo}", why=why, fix="`save models` lists what can be had") from error
         except Exception as error:
             # Every kind of broken line has its own exception type, and the types change with the library's version.
-            why = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise WeightsError(
-                f"cannot download {repo}", why=why, fix=f"try again, it resumes; or {_by_hand()}"
-            ) from error
-        if folder is not None:
-            shutil.rmtree(folder / ".cache" / "huggingface", ignore_errors=True)  # the library's notes on the download
+            raise _broken_line(repo, error) from error
         return Path(path)
+
+
+def _broken_line(repo: str, error: BaseException) -> WeightsError:
+    why = f"{type(error).__name__}: {error}".splitlines()[0]
+    return WeightsError(f"cannot download {repo}", why=why, fix=f"try again, it resumes; or {_by_hand()}")
 
 
 def _by_hand() -> str:
