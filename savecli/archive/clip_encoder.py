@@ -28,14 +28,17 @@ _TEXTS = 64
 class TextEncoder:
     """Texts to unit vectors: the query side of an archive, and the words of its clips."""
 
-    def __init__(self, branch: TextBranch, *, device: torch.device, precision: Precision) -> None:
+    def __init__(self, branch: TextBranch, *, dimension: int, device: torch.device, precision: Precision) -> None:
         self._branch = branch
+        self._dimension = dimension
         self._device = device
         self._precision = precision
         self._batches = Batches(_TEXTS)
 
     def encode_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """`(N, D)` unit vectors of N ≥ 1 texts. Beyond the context (77 tokens, about 55 words) a text loses its end."""
+        """`(N, D)` unit vectors. Beyond the context (77 tokens, about 55 words) a text loses its end."""
+        if not texts:
+            return np.zeros((0, self._dimension), np.float32)
         tokens = self._branch.tokens(texts)
         with computing(self._device, self._precision):
             vectors = self._batches.run(lambda rows: self._branch(rows.to(self._device)), tokens)
@@ -83,7 +86,7 @@ class ClipEncoder:
         section 3.3). `speech` is the text tower's vector of the clip's words, cut after 77 tokens, as CLIP allows.
         """
         frames = self._frame_embeddings([frame for clip in clips for frame in clip.frames])
-        speech = iter(self._speech_embeddings([clip.speech for clip in clips if clip.speech.strip()]))
+        speech = iter(self.encode_text([clip.speech for clip in clips if clip.speech.strip()]))
         embeddings, start = [], 0
         for clip in clips:
             of_clip = frames[start : start + len(clip.frames)]
@@ -128,9 +131,6 @@ class ClipEncoder:
             start = end
         return torch.cat(squares)
 
-    def _speech_embeddings(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        return self._text.encode_text(texts) if texts else np.zeros((0, self.dimension), np.float32)
-
 
 def mean_direction(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """`(D,)` unit vector along the mean of `(F, D)` unit vectors."""
@@ -139,17 +139,22 @@ def mean_direction(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def load_clip_encoder(
-    source: ClipSource, *, device: str = "auto", batch_size: int | None = None, num_threads: int | None = None
+    source: ClipSource,
+    *,
+    device: str = "auto",
+    precision: Precision | None = None,
+    batch_size: int | None = None,
+    num_threads: int | None = None,
 ) -> ClipEncoder:
-    """See `savecli.archive.encoder.load_encoder`."""
+    """See `savecli.archive.encoder.load_encoder`; `precision` is the device's best if None."""
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     place = choose_device(device)
-    precision = choose_precision(place)
+    precision = precision or choose_precision(place)
     model = load_clip(source, device=place, precision=precision)
     return ClipEncoder(
         model.vision,
-        TextEncoder(model.text, device=place, precision=precision),
+        TextEncoder(model.text, dimension=source.config.dimension, device=place, precision=precision),
         name=source.spec.name,
         fingerprint=source.fingerprint(),
         dimension=source.config.dimension,
@@ -164,4 +169,5 @@ def load_clip_text_encoder(source: ClipSource, *, device: str = "cpu") -> TextEn
     """See `savecli.archive.encoder.load_text_encoder`."""
     place = choose_device(device)
     precision = choose_precision(place)
-    return TextEncoder(load_text_branch(source, device=place, precision=precision), device=place, precision=precision)
+    branch = load_text_branch(source, device=place, precision=precision)
+    return TextEncoder(branch, dimension=source.config.dimension, device=place, precision=precision)

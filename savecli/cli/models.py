@@ -14,7 +14,7 @@ import click
 
 from savecli.cli.options import json_option
 from savecli.cli.progress_bar import shown_progress
-from savecli.cli.render import JSON_SCHEMA, is_terminal, size
+from savecli.cli.render import JSON_SCHEMA, is_terminal, one_line, size
 from savecli.core.errors import UsageError, WeightsError
 from savecli.core.progress import Progress
 
@@ -114,7 +114,7 @@ def _sphinx_row() -> ModelRow:
     package = importlib.util.find_spec("pocketsphinx")
     path = Path(package.origin).parent / "model" / "en-us" if package and package.origin else None
     size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path else 0
-    purpose = "speech, English only: many errors; comes with save, for when Whisper cannot be had"
+    purpose = "speech, English: many errors; comes with save"
     return ModelRow("pocketsphinx en-us", "sphinx", purpose, size_bytes, path)
 
 
@@ -151,28 +151,24 @@ def _show(rows: Sequence[ModelRow], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"schema": JSON_SCHEMA, "models": [_row_json(row) for row in rows]}, indent=2))
     elif is_terminal():
-        _show_table(rows)
+        click.echo("\n".join(_table_lines(rows)))
     else:
         for row in rows:
             click.echo("\t".join((row.name, row.purpose, size(row.size_bytes), _place(row))))
 
 
-def _show_table(rows: Sequence[ModelRow]) -> None:
-    """Aligned columns; what is not here is dimmed."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Name", no_wrap=True)
-    table.add_column("For")
-    table.add_column("Size", justify="right", no_wrap=True)
-    table.add_column("Where", overflow="fold")
+def _table_lines(rows: Sequence[ModelRow]) -> Iterator[str]:
+    """A line a model, aligned; where it lies follows on a line of its own, since paths are longer than a terminal."""
+    name_width = max(len(_marked_name(row)) for row in rows)
     for row in rows:
-        name = f"{row.name} (default)" if row.is_default else row.name
-        cells = (name, row.purpose, size(row.size_bytes), _place(row))
-        table.add_row(*map(Text, cells), style="" if row.path else "dim")
-    Console(highlight=False).print(table)
+        state = "here" if row.path else "not here"
+        yield f"{_marked_name(row):<{name_width}}  {size(row.size_bytes):>8}  {state:<8}  {row.purpose}"
+        if row.path:
+            yield f"    {one_line(str(row.path))}"
+
+
+def _marked_name(row: ModelRow) -> str:
+    return f"{row.name} (default)" if row.is_default else row.name
 
 
 def _place(row: ModelRow) -> str:

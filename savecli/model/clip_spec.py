@@ -74,7 +74,7 @@ KNOWN_CLIPS = (
         "openai",
         "timm/vit_base_patch32_clip_224.openai",
         605_000_000,
-        "search what is seen; the default, fastest",
+        "pictures: fastest",
         quick_gelu=True,
     ),
     KnownClip(
@@ -82,7 +82,7 @@ KNOWN_CLIPS = (
         "openai",
         "timm/vit_base_patch16_clip_224.openai",
         598_000_000,
-        "search what is seen; finer detail, 4 times slower",
+        "pictures: finer detail, 4 times slower",
         quick_gelu=True,
     ),
     KnownClip(
@@ -90,7 +90,7 @@ KNOWN_CLIPS = (
         "openai",
         "timm/vit_large_patch14_clip_224.openai",
         1_710_000_000,
-        "search what is seen; for a GPU",
+        "pictures: better, for a GPU",
         quick_gelu=True,
     ),
     KnownClip(
@@ -98,21 +98,21 @@ KNOWN_CLIPS = (
         "laion2b_s34b_b79k",
         "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
         605_000_000,
-        "search what is seen; openly trained",
+        "pictures: fastest, trained on open data",
     ),
     KnownClip(
         "ViT-B-16",
         "datacomp_xl_s13b_b90k",
         "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K",
         598_000_000,
-        "search what is seen; better zero-shot, 4 times slower",
+        "pictures: better, 4 times slower",
     ),
     KnownClip(
         "ViT-L-14",
         "datacomp_xl_s13b_b90k",
         "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
         1_710_000_000,
-        "search what is seen; best, for a GPU",
+        "pictures: best, for a GPU",
     ),
 )
 

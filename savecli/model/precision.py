@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -92,7 +91,7 @@ class Batches:
         self.size = size
 
     def run(self, function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
-        """`function` of all rows, `(N, …)` to `(N, D)`, in order, on the CPU in fp32.
+        """`function` of all rows, `(N, …)` with N ≥ 1 to `(N, D)`, in order, on the CPU in fp32.
 
         Raises:
             SaveError: the memory does not suffice for one row.
@@ -126,7 +125,6 @@ class Batches:
             )
         self.size = max(1, self.size // 2)
         _log.warning("the GPU's memory is full: going on with batches of %d", self.size)
-        gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
