@@ -1,0 +1,116 @@
+"""1080p media with motion and grain, so that bit rates and decoding times are those of real recordings."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+WIDTH, HEIGHT, RATE_HZ = 1920, 1080, 30
+BIT_RATE = 6_000_000  # what cameras and video platforms spend on 1080p30
+AUDIO_RATE_HZ = 48000
+
+Plane = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How one benchmark file is encoded."""
+
+    name: str
+    suffix: str
+    codec: str
+    gop: int
+    options: dict[str, str] = field(default_factory=dict)
+
+
+SAMPLES = (
+    Sample("H.264, GOP 250", ".mp4", "libx264", 250, {"preset": "veryfast", "bf": "3"}),
+    Sample("H.264, GOP 60", ".mp4", "libx264", 60, {"preset": "veryfast", "bf": "3"}),
+    Sample("HEVC, GOP 250", ".mp4", "libx265", 250, {"preset": "superfast", "x265-params": "log-level=none:bframes=3"}),
+    Sample("VP9, GOP 128", ".webm", "libvpx-vp9", 128, {"deadline": "realtime", "cpu-used": "7", "row-mt": "1"}),
+    Sample("AV1, GOP 250", ".mp4", "libsvtav1", 250, {"preset": "11"}),
+)
+
+
+def benchmark_media(folder: Path | None = None, *, duration_s: float = 24.0) -> dict[str, Path]:
+    """Paths by the samples' names; made at the first call and kept in the folder, or in the temporary one."""
+    folder = folder or Path(tempfile.gettempdir()) / "save-benchmark-media"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths: dict[str, Path] = {}
+    for sample in SAMPLES:
+        stem = "".join(letter for letter in sample.name.lower().replace(" ", "-") if letter.isalnum() or letter == "-")
+        path = folder / f"{stem}-{duration_s:g}s{sample.suffix}"
+        if not path.exists():
+            unfinished = path.with_name(f"unfinished-{path.name}")
+            write_sample(unfinished, sample, duration_s=duration_s)
+            unfinished.replace(path)
+        paths[sample.name] = path
+    return paths
+
+
+def write_sample(path: Path, sample: Sample, *, duration_s: float) -> None:
+    """Encode moving picture and sound of the given length."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream(sample.codec, rate=RATE_HZ, options=sample.options)
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        video.bit_rate = BIT_RATE
+        video.codec_context.gop_size = sample.gop
+        sound = container.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=AUDIO_RATE_HZ)
+        scene = _Scene()
+        samples_per_frame = AUDIO_RATE_HZ // RATE_HZ
+        fifo = av.AudioFifo()
+        for index in range(round(duration_s * RATE_HZ)):
+            frame = av.VideoFrame.from_ndarray(scene.picture(index), format="yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, RATE_HZ)
+            container.mux(video.encode(frame))
+            fifo.write(_sound(index, samples_per_frame))
+            for piece in fifo.read_many(sound.codec_context.frame_size or 960):
+                container.mux(sound.encode(piece))
+        container.mux(video.encode(None))
+        container.mux(sound.encode(None))
+
+
+class _Scene:
+    """A camera that wanders over a textured plane while a disc crosses the view; film grain on top."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(7)
+        self._luma = _texture(rng, HEIGHT + 300, WIDTH + 400, low=30, high=220)
+        self._chroma = [_texture(rng, HEIGHT // 2 + 150, WIDTH // 2 + 200, low=90, high=166) for _ in range(2)]
+        self._grain = [rng.normal(0, 2.5, (HEIGHT, WIDTH)).astype(np.int16) for _ in range(4)]
+        row, column = np.mgrid[-120:120, -120:120]
+        self._disc = row**2 + column**2 < 120**2
+
+    def picture(self, index: int) -> Plane:
+        """Planes of frame `index`, stacked as PyAV wants them for yuv420p: `(H * 3 / 2, W)`."""
+        x, y = int(200 + 180 * np.sin(index / 40)) // 2 * 2, int(150 + 130 * np.cos(index / 55)) // 2 * 2
+        luma = self._luma[y : y + HEIGHT, x : x + WIDTH].copy()
+        left, top = 100 + 9 * index % (WIDTH - 500), int(400 + 250 * np.sin(index / 25))
+        luma[top : top + 240, left : left + 240][self._disc] = 180 - index % 90
+        luma = np.clip(luma.astype(np.int16) + self._grain[index % 4], 16, 235).astype(np.uint8)
+        half = (slice(y // 2, y // 2 + HEIGHT // 2), slice(x // 2, x // 2 + WIDTH // 2))
+        return np.concatenate([luma, *(plane[half].reshape(HEIGHT // 4, WIDTH) for plane in self._chroma)])
+
+
+def _texture(rng: np.random.Generator, height: int, width: int, *, low: int, high: int) -> Plane:
+    """Noise of many sizes, as grass, walls and faces have detail at every scale."""
+    total = np.zeros((height, width), np.float32)
+    for cell in (160, 40, 10, 3):
+        coarse = rng.random((height // cell + 2, width // cell + 2), dtype=np.float32)
+        total += np.kron(coarse, np.full((cell, cell), np.sqrt(cell), np.float32))[:height, :width]
+    total -= total.min()
+    return (low + (high - low) * total / total.max()).astype(np.uint8)
+
+
+def _sound(index: int, num_samples: int) -> av.AudioFrame:
+    time_s = (index * num_samples + np.arange(num_samples)) / AUDIO_RATE_HZ
+    wave = 0.3 * np.sin(2 * np.pi * (220 + 40 * np.sin(time_s)) * time_s) + 0.02 * np.sin(5000 * time_s**2)
+    frame = av.AudioFrame.from_ndarray(np.stack([wave, wave]).astype(np.float32), format="fltp", layout="stereo")
+    frame.sample_rate, frame.pts, frame.time_base = AUDIO_RATE_HZ, index * num_samples, Fraction(1, AUDIO_RATE_HZ)
+    return frame
