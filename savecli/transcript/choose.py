@@ -17,7 +17,7 @@ from savecli.core.records import NO_SPEECH, Transcript, VideoInfo
 from savecli.transcript.base import TranscriptSource
 from savecli.transcript.embedded import EmbeddedSource
 from savecli.transcript.sidecar import SidecarSource
-from savecli.transcript.whisper_weights import download_whisper, find_whisper, whisper_size
+from savecli.transcript.whisper_weights import download_whisper, find_whisper, whisper_folder, whisper_size
 
 logger = logging.getLogger(__name__)
 
@@ -157,13 +157,12 @@ def _best(config: SpeechConfig, hub_reachable: Callable[[], bool], progress: Pro
 
 def _whisper(config: SpeechConfig, hub_reachable: Callable[[], bool], progress: Progress) -> Recogniser | None:
     """Whisper, or None when its weights are neither here nor to be had."""
+    here, folder = find_whisper(config.whisper_model), whisper_folder(config.whisper_model)
+    if here is None and (folder is not None or not config.allow_download or not hub_reachable()):
+        return None
     from savecli.transcript.whisper import WhisperSource, plan_engine
 
-    here = find_whisper(config.whisper_model)
-    is_folder = Path(config.whisper_model).expanduser().is_dir()
-    if here is None and (is_folder or not config.allow_download or not hub_reachable()):
-        return None
-    name = Path(config.whisper_model).expanduser().name if is_folder else whisper_size(config.whisper_model)
+    name = folder.name if folder is not None else whisper_size(config.whisper_model)
     engine = plan_engine(config.device)
 
     def weights() -> Path:
@@ -186,8 +185,8 @@ def _sphinx(config: SpeechConfig) -> Recogniser:
 
 
 def _no_weights(config: SpeechConfig) -> WeightsError:
-    folder = Path(config.whisper_model).expanduser()
-    if folder.is_dir():
+    folder = whisper_folder(config.whisper_model)
+    if folder is not None:
         why = f"{folder} holds no complete model in CTranslate2 format (config.json, model.bin, tokenizer.json)"
         return WeightsError("no weights for Whisper", why=why, fix="convert it with `ct2-transformers-converter`")
     why = "they are not here, and downloads are off" if not config.allow_download else "they are not here, nor is a hub"
@@ -195,6 +194,6 @@ def _no_weights(config: SpeechConfig) -> WeightsError:
 
 
 def _remedy(config: SpeechConfig) -> str:
-    if Path(config.whisper_model).expanduser().is_dir():
+    if whisper_folder(config.whisper_model) is not None:
         return "`--whisper base` or another folder"
     return f"`save models pull whisper-{whisper_size(config.whisper_model)}`"

@@ -57,12 +57,15 @@ def stamp_seconds(stamp: str) -> float | None:
 def _cues(text: str, *, ends_at_blank_line: bool) -> Iterator[Cue]:
     lines = re.split(r"\r\n|\r|\n", text)
     timings = [(i, match) for i, line in enumerate(lines) if (match := _TIMING.match(line))]
-    borders = [i for i, _ in timings[1:]] + [len(lines)]
-    for (index, match), border in zip(timings, borders, strict=True):
-        start_s, end_s = stamp_seconds(match.group(1)), stamp_seconds(match.group(6))
-        body = _until_blank(lines[index + 1 : border]) if ends_at_blank_line else lines[index + 1 : border]
-        body = _without_counter(body) if border < len(lines) and not ends_at_blank_line else body
+    for number, (index, match) in enumerate(timings, start=1):
+        is_last = number == len(timings)
+        body = lines[index + 1 :] if is_last else lines[index + 1 : timings[number][0]]
+        if ends_at_blank_line:
+            body = _until_blank(body)
+        elif not is_last:
+            body = _without_counter(body, next_number=number + 1)
         kept = tuple(line for line in body if line.strip())
+        start_s, end_s = stamp_seconds(match.group(1)), stamp_seconds(match.group(6))
         if start_s is not None and end_s is not None and start_s < end_s and kept:
             yield Cue(start_s, end_s, kept)
 
@@ -72,10 +75,11 @@ def _until_blank(lines: list[str]) -> list[str]:
     return lines[: lines.index("")] if "" in lines else lines
 
 
-def _without_counter(lines: list[str]) -> list[str]:
-    """The lines before the next cue's number, which stands directly above that cue's times."""
+def _without_counter(lines: list[str], *, next_number: int) -> list[str]:
+    """The lines before the next cue's counter, which stands above that cue's times."""
     last = next((i for i in range(len(lines) - 1, -1, -1) if lines[i].strip()), None)
-    # "42" is the next cue's counter only when a blank line or nothing stands before it; else someone says it.
-    if last is not None and lines[last].strip().isdigit() and (last == 0 or not lines[last - 1].strip()):
-        return lines[:last]
-    return lines
+    if last is None or not lines[last].strip().isdecimal():
+        return lines
+    # A number that neither follows a blank line nor counts on is something that somebody says.
+    is_apart = last == 0 or not lines[last - 1].strip()
+    return lines[:last] if is_apart or int(lines[last]) == next_number else lines

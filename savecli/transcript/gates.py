@@ -9,7 +9,6 @@ import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from savecli.core.records import Word
 
@@ -24,6 +23,8 @@ _LOOP = re.compile(r"(.{2,80}?)\1{4,}")
 _MAX_LOOP_SHARE = 0.5
 # A chorus may repeat a segment; the third time in a row is the model talking to itself.
 _MAX_SAME_SEGMENTS = 2
+# The same words after a longer pause are said again: "Next, please."
+_ECHO_GAP_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,15 @@ def compression_ratio(text: str) -> float:
 
 
 def without_echoes(segments: Sequence[HeardSegment]) -> tuple[HeardSegment, ...]:
-    """Of three or more segments in a row with the same words only the first."""
-    kept: list[HeardSegment] = []
-    for _, run in groupby(segments, key=lambda segment: _normal(segment.text)):
-        same = list(run)
-        kept += same if len(same) <= _MAX_SAME_SEGMENTS else same[:1]
-    return tuple(kept)
+    """Of three or more segments with the same words, each soon after the one before, only the first."""
+    runs: list[list[HeardSegment]] = []
+    for segment in segments:
+        before = runs[-1][-1] if runs else None
+        if before and segment.start_s - before.end_s <= _ECHO_GAP_S and _normal(before.text) == _normal(segment.text):
+            runs[-1].append(segment)
+        else:
+            runs.append([segment])
+    return tuple(segment for run in runs for segment in (run if len(run) <= _MAX_SAME_SEGMENTS else run[:1]))
 
 
 def _normal(text: str) -> str:

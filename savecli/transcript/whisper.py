@@ -127,7 +127,7 @@ class WhisperSource:
             word_timestamps=True,
             without_timestamps=True,
         )
-        heard = [_heard(segment, window.start_s) for segment in segments]
+        heard = [_heard(segment, window.start_s) for segment in segments if segment.text.strip()]
         return heard, str(about.language), float(about.language_probability) >= _SURE_OF_LANGUAGE
 
     def _model(self) -> tuple[Any, Engine]:
@@ -164,14 +164,14 @@ class WhisperSource:
 def _heard(segment: Any, offset_s: float) -> HeardSegment:
     """faster-whisper's segment as our record, with times in the video."""
     pieces = segment.words or ()
-    words = tuple(Word(offset_s + piece.start, offset_s + piece.end, piece.word) for piece in pieces)
+    words = tuple(Word(offset_s + float(piece.start), offset_s + float(piece.end), piece.word) for piece in pieces)
     return HeardSegment(
-        start_s=offset_s + segment.start,
-        end_s=offset_s + segment.end,
+        start_s=offset_s + float(segment.start),
+        end_s=offset_s + float(segment.end),
         text=segment.text.strip(),
         words=whole_words(words),
-        avg_logprob=segment.avg_logprob,
-        no_speech_prob=segment.no_speech_prob,
+        avg_logprob=float(segment.avg_logprob),
+        no_speech_prob=float(segment.no_speech_prob),
         word_probability=float(np.mean([piece.probability for piece in pieces])) if pieces else None,
     )
 

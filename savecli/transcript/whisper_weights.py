@@ -66,20 +66,26 @@ def whisper_size(name: str) -> str:
     if size not in WHISPER_MODELS:
         raise UsageError(
             f"no Whisper model `{name}`",
-            why=f"it is neither a folder here nor one of: {', '.join(WHISPER_MODELS)}",
+            why=f"there is no such folder, and the sizes are: {', '.join(WHISPER_MODELS)}",
             fix="name one of these, or a folder that holds a model in CTranslate2 format",
         )
     return size
+
+
+def whisper_folder(name: str) -> Path | None:
+    """The folder that `name` means, or None for the name of a size, even where a folder happens to be called so."""
+    folder = Path(name).expanduser()
+    return folder if name.removeprefix(_NAME_PREFIX) not in WHISPER_MODELS and folder.is_dir() else None
 
 
 def find_whisper(name: str) -> Path | None:
     """Folder with complete weights for a size (`base`, `whisper-base`) or for a folder's path; None when not here.
 
     Raises:
-        UsageError: `name` is neither a folder nor a known size.
+        UsageError: `name` is neither a known size nor a folder.
     """
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder = whisper_folder(name)
+    if folder is not None:
         return folder if _is_complete(folder) else None
     from huggingface_hub import try_to_load_from_cache
 
