@@ -50,7 +50,7 @@ def require_flite() -> None:
         raise SystemExit(
             "error: the example archive cannot be made without its speech synthesiser\n"
             "  why: no program `flite` in PATH\n"
-            "  fix: install it (Debian and Ubuntu: `apt-get install flite`, macOS: `brew install flite`) and run again"
+            "  fix: install it (Debian and Ubuntu: `apt-get install flite`; source: http://cmuflite.org) and run again"
         )
 
 
