@@ -32,15 +32,11 @@ class Todo:
 
 @dataclass(frozen=True)
 class Renewal:
-    """A row that only needs new facts about its file: content that is known, at path `file`.
-
-    `row` is the row to take over. With `is_move` its old path is gone; otherwise it stays as it is.
-    """
+    """Content that is known, in a file that is new or has a new date: `row` is the row to take over."""
 
     file: VideoFile
     root: Path
     row: VideoRow
-    is_move: bool
 
 
 @dataclass(frozen=True)
@@ -111,8 +107,8 @@ def plan_index(
     rows = {row.path: row for row in known}
     on_disk = {stored_path(file.path) for file in scan.files}
     online = [root for root in roots if root not in scan.offline_roots]
-    gone = [row for row in rows.values() if row.path not in on_disk and _is_below(row.path, online)]
-    missing = [row for row in gone if not real_path(row.path).exists()]  # one that exists is only excluded now
+    gone = [row for row in rows.values() if row.path not in on_disk and is_below(row.path, online)]
+    missing = [row for row in gone if is_gone(real_path(row.path))]  # one that is there is only excluded now
     failed = {} if retry_failed else {failure.path: failure for failure in failures}
 
     draft = _Draft()
@@ -136,16 +132,27 @@ def plan_index(
         returned=tuple(draft.returned),
         unchanged=tuple(draft.unchanged),
         missing=tuple(row for row in missing if row.path not in moved_away),
-        offline=tuple(row for row in rows.values() if _is_below(row.path, scan.offline_roots)),
+        offline=tuple(row for row in rows.values() if is_below(row.path, scan.offline_roots)),
         failed_before=tuple(draft.failed_before),
     )
+
+
+def is_gone(path: Path) -> bool:
+    """Whether there is certainly no such file; one behind a folder that may not be read is not gone."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _place_known(draft: _Draft, todo: Todo, row: VideoRow) -> None:
     if _same_stat(todo.file, row):
         (draft.returned if row.is_missing else draft.unchanged).append(row)
     elif todo.file.size_bytes == row.size_bytes and _hash_or_none(content_hash, todo.file.path) == row.video_id:
-        draft.touched.append(Renewal(todo.file, todo.root, row, is_move=False))
+        draft.touched.append(Renewal(todo.file, todo.root, row))
     else:
         draft.changed.append(todo)
 
@@ -162,14 +169,14 @@ def _place_fresh(
     moved_away: set[str] = set()
     for todo in fresh:
         candidates = [row for row in by_size[todo.file.size_bytes] if row.path not in moved_away]
-        row = _same_content(todo.file, candidates) if candidates else None
-        if row is None:
+        twin = _same_content(todo.file, candidates) if candidates else None
+        if twin is None:
             draft.new.append(todo)
-        elif row.path in missing_paths:
-            draft.moved.append(Renewal(todo.file, todo.root, row, is_move=True))
-            moved_away.add(row.path)
+        elif twin.path in missing_paths:
+            draft.moved.append(Renewal(todo.file, todo.root, twin))
+            moved_away.add(twin.path)
         else:
-            draft.copied.append(Renewal(todo.file, todo.root, row, is_move=False))
+            draft.copied.append(Renewal(todo.file, todo.root, twin))
     return frozenset(moved_away)
 
 
@@ -201,7 +208,8 @@ def _same_stat(file: VideoFile, row: VideoRow | FailureRow) -> bool:
     return (file.size_bytes, file.mtime_ns) == (row.size_bytes, row.mtime_ns)
 
 
-def _is_below(path: str, roots: Iterable[Path]) -> bool:
+def is_below(path: str, roots: Iterable[Path]) -> bool:
+    """Whether a stored path is one of `roots` or lies inside one."""
     return any(path == text or path.startswith(text.rstrip(os.sep) + os.sep) for text in map(stored_path, roots))
 
 

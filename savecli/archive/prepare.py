@@ -14,7 +14,7 @@ from savecli.archive.plan import Todo
 from savecli.archive.schema import ClipRow, VideoRow
 from savecli.archive.speech import SpeechTrack
 from savecli.archive.store import stored_path
-from savecli.core.errors import SaveError
+from savecli.core.errors import MediaError
 from savecli.core.records import ClipInput, Frame, InputNeeds, Span, Transcript, VideoInfo
 from savecli.media.clips import read_clips
 from savecli.media.frames import read_frames
@@ -98,8 +98,8 @@ def prepare_video(
             yield ClipReady(path, clip, replace(clip_input, speech=speech.text))
             num_clips, end_s = num_clips + 1, span.end_s
         _check_unchanged(todo)
-    except (SaveError, OSError) as error:
-        yield VideoFailed(path, reason_of(error, path))
+    except (MediaError, OSError) as error:
+        yield VideoFailed(path, reason_of(error))
         return
     row = replace(
         row,
@@ -125,8 +125,8 @@ def prepare_again(
         for clip in clips:
             taken = tuple(frame for _, frame in zip(range(needs.num_frames), frames, strict=False))
             yield ClipReady(path, clip, ClipInput(_span(clip), _without_repeats(taken), clip.text))
-    except (SaveError, OSError) as error:
-        yield VideoFailed(path, reason_of(error, path))
+    except (MediaError, OSError) as error:
+        yield VideoFailed(path, reason_of(error))
         return
     yield VideoReady(path, row)
 
@@ -144,9 +144,9 @@ def moved_row(row: VideoRow, todo: Todo) -> VideoRow:
     )
 
 
-def reason_of(error: SaveError | OSError, path: Path) -> str:
+def reason_of(error: MediaError | OSError) -> str:
     """One line for the failures list: the cause, not the path, which stands beside it."""
-    if isinstance(error, SaveError):
+    if isinstance(error, MediaError):
         return error.why or error.what
     if isinstance(error, FileNotFoundError):
         return "it disappeared while being read"
@@ -195,7 +195,7 @@ def _check_unchanged(todo: Todo) -> None:
     """A file still being copied or recorded must not be committed half."""
     stat = todo.file.path.stat()
     if (stat.st_size, stat.st_mtime_ns) != (todo.file.size_bytes, todo.file.mtime_ns):
-        raise SaveError("not indexed", why="it changed while being read; index again when it is complete")
+        raise MediaError("not indexed", why="it changed while being read; index again when it is complete")
 
 
 def _with_last_flag(clips: Iterator[ClipInput]) -> Iterator[tuple[ClipInput, bool]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from savecli.archive.executors import Executor
-from savecli.archive.plan import IndexPlan, Renewal, Todo
+from savecli.archive.plan import IndexPlan, Todo
 from savecli.archive.prepare import (
     ClipReady,
     ContentKnown,
@@ -28,10 +29,13 @@ from savecli.archive.upkeep import optimise
 from savecli.core.encoder import Encoder
 from savecli.core.errors import SaveError
 from savecli.core.progress import Progress
-from savecli.core.records import ClipEmbedding, Skipped
+from savecli.core.records import ClipEmbedding, Skipped, VideoFile
 
 # Merges slow down with every commit that was not compacted: 17 ms at 100 commits, 326 ms at 2,000.
 COMMITS_BETWEEN_COMPACTIONS = 50
+
+# LanceDB passes the system's words on: ENOSPC, EDQUOT and EFBIG (a file size limit).
+_SIGNS_OF_A_FULL_DISK = ("No space left", "Disk quota", "File too large", "os error 28", "os error 122", "os error 27")
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,19 @@ class IndexReport:
         notes: things worth telling once, e.g. that a weaker speech recogniser was used.
     """
 
-    num_videos: int
-    num_clips: int
-    skipped: tuple[Skipped, ...]
-    notes: tuple[str, ...]
+    num_videos: int = 0
+    num_clips: int = 0
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def joined(self, other: IndexReport) -> IndexReport:
+        """Both reports as one."""
+        return IndexReport(
+            self.num_videos + other.num_videos,
+            self.num_clips + other.num_clips,
+            self.skipped + other.skipped,
+            tuple(dict.fromkeys(self.notes + other.notes)),
+        )
 
 
 @dataclass
@@ -113,7 +126,11 @@ def run_reencode(
         clips = archive.clip_rows(sql_in("video_id", [row.video_id]))
         return prepare_again(row, real_path(row.path), clips, needs=encoder.needs)
 
-    pipeline = _Pipeline(archive, encoder, tables, progress, todo={}, only_vectors=True)
+    todo = {
+        real_path(row.path): Todo(VideoFile(real_path(row.path), row.size_bytes, row.mtime_ns), real_path(row.root))
+        for row in rows
+    }
+    pipeline = _Pipeline(archive, encoder, tables, progress, todo=todo, only_vectors=True)
     return pipeline.drain(executor.run(rows, work))
 
 
@@ -124,19 +141,20 @@ def rows_without_vectors(rows: Sequence[VideoRow], tables: VectorTables) -> list
     return sorted(lacking.values(), key=lambda row: (row.duration_s, row.path))
 
 
-def apply_renewals(archive: Archive, plan: IndexPlan) -> None:
-    """Write what needs no decoding: moves, copies, new dates, files that went or came back. One commit."""
+def apply_renewals(archive: Archive, plan: IndexPlan) -> bool:
+    """Write what needs no decoding: moves, copies, new dates, files that went or came back. One commit.
+
+    Returns whether there was anything to write.
+    """
     renewals = (*plan.moved, *plan.copied, *plan.touched)
-    full = _full_rows(archive, [renewal.row.path for renewal in renewals])
-    rows = [_renewed(renewal, full[renewal.row.path]) for renewal in renewals]
-    marks = _full_rows(archive, [row.path for row in (*plan.returned, *plan.missing)])
-    rows += [replace(marks[row.path], is_missing=False) for row in plan.returned]
-    rows += [replace(marks[row.path], is_missing=True) for row in plan.missing if not row.is_missing]
-    archive.put_videos(rows, gone=[renewal.row.path for renewal in plan.moved])
-
-
-def _renewed(renewal: Renewal, row: VideoRow) -> VideoRow:
-    return moved_row(row, Todo(renewal.file, renewal.root))
+    newly_missing = [row for row in plan.missing if not row.is_missing]
+    full = _full_rows(archive, [row.path for row in (*(r.row for r in renewals), *plan.returned, *newly_missing)])
+    rows = [moved_row(full[renewal.row.path], Todo(renewal.file, renewal.root)) for renewal in renewals]
+    rows += [replace(full[row.path], is_missing=False) for row in plan.returned]
+    rows += [replace(full[row.path], is_missing=True) for row in newly_missing]
+    with writing_errors(archive):
+        archive.put_videos(rows, gone=[renewal.row.path for renewal in plan.moved])
+    return bool(rows)
 
 
 def _full_rows(archive: Archive, paths: Sequence[str]) -> dict[str, VideoRow]:
@@ -252,9 +270,7 @@ class _Pipeline:
         self._open.pop(event.path, None)
         self._progress.skip(event.path, event.reason)
         self._tally.skipped.append(Skipped(event.path, event.reason))
-        todo = self._todo.get(event.path)
-        if todo is None:
-            return
+        todo = self._todo[event.path]
         failure = FailureRow(
             stored_path(event.path), todo.file.size_bytes, todo.file.mtime_ns, event.reason, int(time.time())
         )
@@ -265,24 +281,17 @@ class _Pipeline:
                 self._archive.put_videos([replace(row, is_missing=True) for row in full.values()])
 
 
-class writing_errors:  # noqa: N801  a context manager reads as a verb
+@contextmanager
+def writing_errors(archive: Archive) -> Iterator[None]:
     """Turns what LanceDB raises when a write fails into an error with a cause and a fix."""
-
-    def __init__(self, archive: Archive) -> None:
-        self._archive = archive
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, SaveError) or not isinstance(error, (OSError, RuntimeError, ValueError)):
-            return
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
         text = str(error)
-        full = any(sign in text for sign in ("No space left", "Disk quota", "File too large", "os error 28", "os error 27"))
+        is_full = any(sign in text for sign in _SIGNS_OF_A_FULL_DISK)
         raise SaveError(
-            "the disk of the archive is full" if full else "the archive cannot be written",
-            why=f"{self._archive.folder}: {text.splitlines()[0]}",
-            fix="free some space, then run the same command again: every video indexed so far is kept"
-            if full
-            else "run `save doctor`; every video indexed so far is kept",
+            "the disk of the archive is full" if is_full else "the archive cannot be written",
+            why=f"{archive.folder}: {text.splitlines()[0] if text else type(error).__name__}",
+            fix=("free some space, then run the same command again" if is_full else "run `save doctor`")
+            + "; every video indexed so far is kept",
         ) from error

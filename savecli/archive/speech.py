@@ -32,9 +32,7 @@ class SpeechTrack:
     """
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
-        placed = [
-            _PlacedWord(word, idx) for idx, utterance in enumerate(utterances) for word in timed_words(utterance)
-        ]
+        placed = [_PlacedWord(word, idx) for idx, utterance in enumerate(utterances) for word in timed_words(utterance)]
         self._words = sorted(placed, key=lambda item: (_middle(item.word), item.utterance_idx))
         self._middles = [_middle(item.word) for item in self._words]
         self._utterances = utterances

@@ -165,7 +165,9 @@ class Archive:
             )
             if torn:
                 self.open_table(frames).delete(sql_in("video_id", torn))
-        found = {video_id for name in self._content_tables() for video_id in distinct(self.open_table(name), "video_id")}
+        found = {
+            video_id for name in self._content_tables() for video_id in distinct(self.open_table(name), "video_id")
+        }
         self.drop_unused_contents(found)
 
     def put_failure(self, failure: FailureRow) -> None:
@@ -178,6 +180,15 @@ class Archive:
         if paths:
             self.failures.delete(sql_in("path", paths))
 
+    def drop_vectors_of_others(self, record: EncoderRecord) -> None:
+        """Delete the vectors and calibrations of every encoder but this one."""
+        for name in self._content_tables():
+            if name != "clips" and not name.endswith(record.fingerprint[:12]):
+                self._db.drop_table(name)
+        for path in self.folder.glob("background_*.npz"):
+            if not path.stem.endswith(record.fingerprint[:12]):
+                path.unlink()
+
     def table_names(self) -> list[str]:
         """Names of the tables on disk."""
         return sorted(path.name.removesuffix(".lance") for path in self.folder.glob("*.lance"))
@@ -185,10 +196,6 @@ class Archive:
     def open_table(self, name: str) -> Any:
         """A LanceDB table by name."""
         return self._db.open_table(name)
-
-    def drop_table(self, name: str) -> None:
-        """Delete a table with everything in it."""
-        self._db.drop_table(name)
 
     def _content_tables(self) -> list[str]:
         return [name for name in self.table_names() if name.startswith(("clips", "vectors_", "frames_"))]

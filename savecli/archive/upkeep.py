@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from lancedb.index import BTree, IvfRq
@@ -30,7 +31,7 @@ def optimise(archive: Archive) -> None:
     for name in archive.table_names():
         table = archive.open_table(name)
         table.checkout_latest()
-        _retried(lambda table=table: table.optimize(cleanup_older_than=KEEP_VERSIONS))
+        _retried(partial(table.optimize, cleanup_older_than=KEEP_VERSIONS))
     if hasattr(os, "sync"):
         os.sync()  # LanceDB never syncs: without this a power cut could lose what was reported as done
 

@@ -19,10 +19,10 @@ class Level(IntEnum):
     HIGH = 3
 
 
-# Words: nearly everything asked for was found, or at least half of it and more than one word.
+# Words: nearly everything asked for was found, or at least half of it and two words or their worth.
 HIGH_COVERAGE = 0.8
 MEDIUM_COVERAGE = 0.5
-MIN_TERMS_FOR_MEDIUM = 2
+MIN_EVIDENCE_FOR_MEDIUM = 2
 
 # Vectors: spreads of the background above its median. The median and the median deviation, because some background
 # queries do match something in the archive and must not raise the bar for the others.
@@ -31,11 +31,11 @@ MEDIUM_SPREADS = 2.0
 _DEVIATION_TO_SIGMA = 1.4826  # of a normal distribution
 
 
-def words_level(coverage: float, num_terms: int) -> Level:
-    """Level of a text that holds `num_terms` of the query's content terms, a share of `coverage`."""
+def words_level(coverage: float, evidence: float) -> Level:
+    """Level of a text that holds a share of `coverage` of the query, worth `evidence` words with meaning."""
     if coverage >= HIGH_COVERAGE:
         return Level.HIGH
-    if coverage >= MEDIUM_COVERAGE and num_terms >= MIN_TERMS_FOR_MEDIUM:
+    if coverage >= MEDIUM_COVERAGE and evidence >= MIN_EVIDENCE_FOR_MEDIUM:
         return Level.MEDIUM
     return Level.LOW
 

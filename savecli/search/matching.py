@@ -10,6 +10,10 @@ from savecli.archive.analyzer import is_stop_word, terms
 
 _CHUNK = re.compile(r"\S+")
 
+# Six little words are as telling as one with meaning: enough for "what your country can do for you", too little for a
+# text that shares only the grammar of a long question.
+LITTLE_WORD_WEIGHT = 1 / 6
+
 
 @dataclass(frozen=True)
 class QueryTerms:
@@ -17,13 +21,18 @@ class QueryTerms:
 
     Args:
         content: terms that carry meaning; all terms where none does, as in "to be or not to be".
-        every: all terms.
+        little: the other terms: "the", "for", "you".
         language: whose stems these are.
     """
 
     content: frozenset[str]
-    every: frozenset[str]
+    little: frozenset[str]
     language: str
+
+    @property
+    def every(self) -> frozenset[str]:
+        """All terms."""
+        return self.content | self.little
 
 
 def query_terms(text: str, *, language: str) -> QueryTerms:
@@ -35,17 +44,25 @@ def query_terms(text: str, *, language: str) -> QueryTerms:
         for term in terms(chunk, language=language)
         if is_stop_word(chunk, language=language)
     }
-    return QueryTerms(every - little or every, every, language)
+    content = every - little or every
+    return QueryTerms(content, every - content, language)
 
 
 def matched_terms(text: str, query: QueryTerms) -> frozenset[str]:
-    """The query's content terms that `text` holds."""
-    return query.content.intersection(terms(text, language=query.language))
+    """The query's terms that `text` holds."""
+    return query.every.intersection(terms(text, language=query.language))
+
+
+def evidence(matched: frozenset[str], query: QueryTerms) -> float:
+    """How many words with meaning the matched terms are worth; 0 when none of them has any."""
+    content = len(matched & query.content)
+    return content + LITTLE_WORD_WEIGHT * len(matched & query.little) if content else 0.0
 
 
 def coverage(matched: frozenset[str], query: QueryTerms) -> float:
-    """Share of the query's content terms that were matched, 0 to 1."""
-    return len(matched & query.content) / len(query.content) if query.content else 0.0
+    """Share of the query that was matched, 0 to 1, little words counting little."""
+    whole = evidence(query.every, query)
+    return evidence(matched, query) / whole if whole else 0.0
 
 
 def match_spans(text: str, query: QueryTerms) -> tuple[tuple[int, int], ...]:
@@ -66,7 +83,7 @@ def match_spans(text: str, query: QueryTerms) -> tuple[tuple[int, int], ...]:
 
 
 def _chunks(text: str, query: QueryTerms) -> Iterator[tuple[int, int, frozenset[str]]]:
-    """Words of `text` with their terms. A script without spaces is one chunk a sentence: its terms are looked up inside."""
+    """Words of `text` with their terms; in a script without spaces, where a chunk is a sentence, those found inside."""
     for chunk in _CHUNK.finditer(text):
         found = terms(chunk.group(), language=query.language)
         if len(found) > 1 and not chunk.group().isascii():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from savecli.archive.calibration import read_calibration
+from savecli.archive.plan import is_gone
 from savecli.archive.store import Archive, real_path
 from savecli.core.errors import UsageError
 from savecli.search.candidates import (
@@ -98,9 +100,7 @@ def _search_hybrid(
     return group_by_video(score_clips(candidates, clips, titles, query), query)
 
 
-def _candidates(
-    archive: Archive, request: Request, eligible: Eligible, encode_text: EncodeText | None
-) -> Candidates:
+def _candidates(archive: Archive, request: Request, eligible: Eligible, encode_text: EncodeText | None) -> Candidates:
     candidates = Candidates()
     if "said" in request.signals:
         candidates.said = clips_by_words(archive, request.text, eligible)
@@ -135,7 +135,7 @@ def _check(archive: Archive, request: Request) -> None:
 def _hit(video: ScoredVideo, eligible: Eligible, rank: int) -> VideoHit:
     files = eligible.rows[video.video_id]
     paths = [str(real_path(file.path)) for file in files]
-    there = [path for path in paths if real_path(path).exists()]
+    there = [path for path in paths if not is_gone(Path(path))]
     shown = there[0] if there else paths[0]
     return VideoHit(
         rank=rank,

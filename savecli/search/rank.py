@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from savecli.archive.schema import ClipRow
 from savecli.search.candidates import Candidates
 from savecli.search.confidence import Level, confidence_of, joint_level, words_level
-from savecli.search.matching import QueryTerms, coverage, match_spans, matched_terms
+from savecli.search.matching import QueryTerms, coverage, evidence, match_spans, matched_terms
 from savecli.search.results import Moment, Ranks
 from savecli.search.snippets import make_snippet
 
@@ -78,24 +78,24 @@ def score_clips(
     def scored(clip: ClipRow) -> ScoredClip:
         matched = matched_terms(clip.text, query) if clip.clip_id in said_rank else frozenset()
         named = matched_terms(titles.get(clip.video_id, ""), query) if clip.video_id in named_rank else frozenset()
-        evidence: list[tuple[int, Level]] = []
+        found: list[tuple[int, Level]] = []
         if clip.clip_id in seen_rank:
-            evidence.append((seen_rank[clip.clip_id], seen_level[clip.clip_id]))
+            found.append((seen_rank[clip.clip_id], seen_level[clip.clip_id]))
         if clip.clip_id in said_rank:
-            level = words_level(coverage(matched, query), len(matched))
-            evidence.append((said_rank[clip.clip_id], max(level, meant_level.get(clip.clip_id, Level.LOW))))
+            level = words_level(coverage(matched, query), evidence(matched, query))
+            found.append((said_rank[clip.clip_id], max(level, meant_level.get(clip.clip_id, Level.LOW))))
         if clip.video_id in named_rank:
             # What the name leaves out may be said: "stiff person" in neurology-03.mp4.
             together = matched | named
-            level = words_level(coverage(together, query), len(together))
-            evidence.append((named_rank[clip.video_id], level))
+            level = words_level(coverage(together, query), evidence(together, query))
+            found.append((named_rank[clip.video_id], level))
         ranks = Ranks(
             seen=seen_rank.get(clip.clip_id),
             said=said_rank.get(clip.clip_id),
             named=named_rank.get(clip.video_id),
         )
-        score = sum(LEVEL_WEIGHT[level] * (RRF_K + 1) / (RRF_K + rank) for rank, level in evidence)
-        return ScoredClip(clip, ranks, tuple(level for _, level in evidence), matched, score)
+        score = sum(LEVEL_WEIGHT[level] * (RRF_K + 1) / (RRF_K + rank) for rank, level in found)
+        return ScoredClip(clip, ranks, tuple(level for _, level in found), matched, score)
 
     return [scored(clip) for clip in clips]
 
@@ -110,7 +110,7 @@ def group_by_video(clips: Iterable[ScoredClip], query: QueryTerms) -> list[Score
 
 
 def _scored_video(video_id: str, clips: list[ScoredClip], query: QueryTerms) -> ScoredVideo:
-    found = sorted((_moment(group, query) for group in _moment_groups(clips)), key=_best_first)
+    found = sorted((_moment(group, query) for group in _moment_groups(clips, query)), key=_best_first)
     moments = [moment for moment, _ in found[:MAX_MOMENTS_PER_VIDEO]]
     return ScoredVideo(video_id, moments[0].score, found[0][1], tuple(moments))
 
@@ -120,7 +120,7 @@ def _best_first(found: tuple[Moment, Level]) -> tuple[float, float]:
     return -moment.score, moment.start_s
 
 
-def _moment_groups(clips: list[ScoredClip]) -> list[list[ScoredClip]]:
+def _moment_groups(clips: list[ScoredClip], query: QueryTerms) -> list[list[ScoredClip]]:
     """Runs of neighbouring clips around each of the best ones; every clip in one run.
 
     A neighbour joins when it is convincing by itself or says words of the query that the run lacks.
@@ -135,7 +135,9 @@ def _moment_groups(clips: list[ScoredClip]) -> list[list[ScoredClip]]:
             matched = frozenset().union(*(clip.matched for clip in group))
             around = (group[0].clip.clip_idx - 1, group[-1].clip.clip_idx + 1)
             joining = [
-                free[idx] for idx in around if idx in free and (free[idx].level > Level.LOW or free[idx].matched - matched)
+                free[idx]
+                for idx in around
+                if idx in free and (free[idx].level > Level.LOW or query.content & free[idx].matched - matched)
             ]
             if not joining:
                 break
@@ -151,7 +153,7 @@ def _moment(group: list[ScoredClip], query: QueryTerms) -> tuple[Moment, Level]:
     matched = frozenset().union(*(clip.matched for clip in group))
     levels = [clip.level for clip in group]
     if matched:
-        levels.append(words_level(coverage(matched, query), len(matched)))
+        levels.append(words_level(coverage(matched, query), evidence(matched, query)))
     level = max(levels)
     best = max(clip.score for clip in group)
     gain = LEVEL_WEIGHT[level] / LEVEL_WEIGHT[max(clip.level for clip in group)]

@@ -1,0 +1,171 @@
+"""How answers look: aligned text for people, JSON and paths for programs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from savecli.search.results import Answer, Moment, Ranks, VideoHit
+
+JSON_SCHEMA = 1
+
+_GAP = "   "
+_BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+
+
+def is_terminal() -> bool:
+    """Whether a person reads stdout."""
+    return sys.stdout.isatty()
+
+
+def clock(seconds: float) -> str:
+    """`12:41`, with hours only where there are some: `1:02:03`."""
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def length(seconds: float) -> str:
+    """A length of time as it is spoken: `1 h 42 min`, `3 min`, `12 s`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def size(num_bytes: float) -> str:
+    """A size on disk: `3.4 MB`, `1.2 GB` (powers of 1000)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if num_bytes < 1000:
+            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.1f} TB"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 video`, `2 videos`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}".replace(",", " ")
+
+
+def one_line(text: str) -> str:
+    """A file name that cannot break the layout: control characters are shown as escapes."""
+    return "".join(
+        c if c.isprintable() or 0xDC80 <= ord(c) <= 0xDCFF else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def answer_lines(answer: Answer, *, colour: bool, width: int | None = None) -> Iterator[str]:
+    """Ranked videos for a person: a line a moment, the words under it."""
+    names = {hit.rank: _shown_path(hit) for hit in answer.videos}
+    number_width = len(str(len(answer.videos)))
+    path_width = max((len(name) for name in names.values()), default=0)
+    if width is not None:
+        path_width = min(path_width, max(24, width - 48))
+    time_width = max((len(_span(moment)) for hit in answer.videos for moment in hit.moments), default=0)
+    for hit in answer.videos:
+        for place, moment in enumerate(hit.moments):
+            number = str(hit.rank) if place == 0 else ""
+            name = _shortened(names[hit.rank], path_width) if place == 0 else ""
+            name = f"{name:<{path_width}}"
+            head = f"{number:>{number_width}}  {_BOLD + name + _RESET if colour else name}"
+            facts = (f"{_span(moment):<{time_width}}", f"{moment.confidence:<6}", _evidence(moment.ranks))
+            yield _GAP.join((head, *facts)).rstrip()
+            if moment.snippet is not None:
+                yield " " * (number_width + 2) + marked(moment, colour=colour)
+        yield from (f"{'':{number_width}}  also at {one_line(path)}" for path in hit.also_at)
+        if not hit.is_available:
+            text = "its drive is not connected, or the file is gone"
+            yield " " * (number_width + 2) + (f"{_DIM}{text}{_RESET}" if colour else text)
+
+
+def marked(moment: Moment, *, colour: bool) -> str:
+    """The snippet on one line, matched words in bold on a terminal."""
+    if moment.snippet is None:
+        return ""
+    text, parts, cursor = moment.snippet.text, [], 0
+    for start, end in moment.snippet.matches if colour else ():
+        parts += [text[cursor:start], _BOLD, text[start:end], _RESET]
+        cursor = end
+    return one_line("").join([*parts, text[cursor:]]).replace("\n", " ")
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """The whole answer as one document; `matches` are character offsets into `text`."""
+    return {
+        "schema": JSON_SCHEMA,
+        "query": answer.query,
+        "encoder": answer.encoder,
+        "videos": [
+            {
+                "rank": hit.rank,
+                "path": hit.path,
+                "video_id": hit.video_id,
+                "score": hit.score,
+                "available": hit.is_available,
+                "also_at": list(hit.also_at),
+                "moments": [moment_json(moment) for moment in hit.moments],
+            }
+            for hit in answer.videos
+        ],
+    }
+
+
+def moment_json(moment: Moment) -> dict[str, Any]:
+    """A moment; a kind of evidence it lacks is null."""
+    snippet = moment.snippet
+    return {
+        "start_s": round(moment.start_s, 3),
+        "end_s": round(moment.end_s, 3),
+        "score": moment.score,
+        "confidence": moment.confidence,
+        "ranks": {
+            "seen": moment.ranks.seen,
+            "heard": moment.ranks.heard,
+            "said": moment.ranks.said,
+            "named": moment.ranks.named,
+        },
+        "snippet": snippet and {"text": snippet.text, "matches": [list(match) for match in snippet.matches]},
+    }
+
+
+def answer_jsonl(answer: Answer) -> Iterator[str]:
+    """A moment a line, each with its video."""
+    for hit in answer.videos:
+        for moment in hit.moments:
+            video = {"schema": JSON_SCHEMA, "rank": hit.rank, "path": hit.path, "video_id": hit.video_id}
+            yield json.dumps(video | moment_json(moment))
+
+
+def terminal_width() -> int:
+    """Columns of the terminal."""
+    return shutil.get_terminal_size().columns
+
+
+def _span(moment: Moment) -> str:
+    return f"{clock(moment.start_s)}–{clock(moment.end_s)}"
+
+
+def _evidence(ranks: Ranks) -> str:
+    """`said 1 · seen 4`, the strongest first."""
+    found = [
+        (place, name)
+        for name, place in (("seen", ranks.seen), ("heard", ranks.heard), ("said", ranks.said), ("name", ranks.named))
+        if place is not None
+    ]
+    return " · ".join(f"{name} {place}" for place, name in sorted(found))
+
+
+def _shown_path(hit: VideoHit) -> str:
+    """The path below its indexed folder, as the user thinks of it."""
+    path, root = Path(hit.path), Path(hit.root)
+    return one_line(str(path.relative_to(root)) if path != root and path.is_relative_to(root) else path.name)
+
+
+def _shortened(text: str, width: int) -> str:
+    """The end of a long path says more than its beginning."""
+    return text if len(text) <= width else "…" + text[len(text) - width + 1 :]

@@ -1,0 +1,145 @@
+"""The real `save` command as a subprocess, in a home of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.make_media import make_video
+
+SAVE = Path(sys.executable).parent / "save"
+
+
+@dataclass
+class Outcome:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Save:
+    """Runs `save` with nothing of the developer's machine in reach: no home, no cache, no hub."""
+
+    home: Path
+    archive: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, *arguments: str | Path, code: int | None = 0, cwd: Path | None = None, **env: str) -> Outcome:
+        """Run and check the exit code (None takes any)."""
+        done = subprocess.run(
+            [SAVE, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            cwd=cwd or self.home,
+            env=self.environment(**env),
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+        )
+        outcome = Outcome(done.returncode, done.stdout, done.stderr)
+        assert code is None or outcome.code == code, f"exit {outcome.code}\n{outcome.out}\n{outcome.err}"
+        return outcome
+
+    def start(self, *arguments: str | Path, **env: str) -> subprocess.Popen[str]:
+        """Start without waiting, in a process group of its own."""
+        return subprocess.Popen(
+            [SAVE, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.home,
+            env=self.environment(**env),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def environment(self, **env: str) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "SYSTEMROOT") if name in os.environ}
+        return {
+            **kept,
+            "HOME": str(self.home),
+            "SAVE_ARCHIVE": str(self.archive),
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONWARNINGS": "default",
+            **self.env,
+            **env,
+        }
+
+    def index(self, *arguments: str | Path, code: int | None = 0, **env: str) -> Outcome:
+        """`save index` with words from subtitles only, which is fast."""
+        return self("index", "--speech", "subtitles", *arguments, code=code, **env)
+
+    def videos(self, query: str, *arguments: str | Path) -> list[dict[str, Any]]:
+        """Videos of `save query --json`; none when it finds nothing."""
+        outcome = self("query", query, "--json", *arguments, code=None)
+        assert outcome.code in (0, 1), outcome.err
+        return list(outcome.json["videos"]) if outcome.code == 0 else []
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """SIGKILL a started command with everything it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    home = tmp_path / "home"
+    home.mkdir()
+    return Save(home, tmp_path / "test.save")
+
+
+@dataclass
+class Library:
+    """A folder of small videos with subtitles."""
+
+    folder: Path
+
+    def add(self, name: str, words: str = "", *, start_s: float = 0.5, **options: Any) -> Path:
+        """A video whose sidecar says `words` from `start_s` on, one second a word."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make_video(path, **{"duration_s": 2.0, "audio": None, **options})
+        if words:
+            self.subtitle(path, words, start_s=start_s)
+        return path
+
+    def subtitle(self, path: Path, words: str, *, start_s: float = 0.5) -> Path:
+        lines = [
+            f"{idx}\n{_srt_time(start_s + idx - 1)} --> {_srt_time(start_s + idx)}\n{word}\n"
+            for idx, word in enumerate(words.split("|"), start=1)
+        ]
+        sidecar = path.with_suffix(".srt")
+        sidecar.write_text("\n".join(lines), encoding="utf-8")
+        return sidecar
+
+
+def _srt_time(seconds: float) -> str:
+    milliseconds = round(seconds * 1000)
+    return (
+        f"{milliseconds // 3600000:02}:{milliseconds // 60000 % 60:02}:"
+        f"{milliseconds // 1000 % 60:02},{milliseconds % 1000:03}"
+    )
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    return Library(folder)

@@ -1,0 +1,149 @@
+"""A kill loses nothing, two runs do not tear an archive, a full disk is told, a torn manifest is mended."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from savecli.archive.lock import writing
+from tests.cli.conftest import SAVE, Library, Save, kill
+
+
+def contents(save: Save) -> dict[str, Any]:
+    """Everything a user can tell of an archive."""
+    facts = save("status", "--json").json
+    hits = save.videos("word", "--all", "--limit", "1000")
+    places = {hit["path"]: [(m["start_s"], m["end_s"], m["snippet"]) for m in hit["moments"]] for hit in hits}
+    return {"videos": facts["videos"], "clips": facts["clips"], "failed": facts["failed"], "places": places}
+
+
+@pytest.fixture
+def crowd(library: Library) -> Library:
+    """Twelve videos of one to three clips, and one that is broken."""
+    for number in range(12):
+        library.add(f"v{number:02}.mp4", f"word {number}", duration_s=1 + 16 * (number % 3), rate_hz=5)
+    (library.folder / "broken.mp4").write_bytes(b"not a video")
+    return library
+
+
+def test_a_killed_run_then_the_same_command_equals_one_clean_run(save: Save, crowd: Library) -> None:
+    clean = Save(save.home, save.archive.with_name("clean.save"))
+    clean.index(crowd.folder, code=3)
+    expected = contents(clean)
+    assert expected["videos"] == 12
+
+    started = time.monotonic()
+    Save(save.home, save.archive.with_name("timed.save")).index(crowd.folder, code=3)
+    whole_s = time.monotonic() - started
+    for attempt in range(6):
+        process = save.start("index", "--speech", "subtitles", crowd.folder)
+        time.sleep(whole_s * (0.45 + 0.1 * attempt))
+        kill(process)
+    save.index(crowd.folder, code=3)
+    assert contents(save) == expected
+    save("archive", "repair")
+    assert contents(save) == expected
+
+
+def test_ctrl_c_stops_soon_and_says_how_to_go_on(save: Save, crowd: Library) -> None:
+    process = save.start("index", "--speech", "subtitles", crowd.folder, "--jobs", "1")
+    deadline = time.monotonic() + 60
+    while not (save.archive / "writing").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, err = process.communicate(timeout=20)
+    assert time.monotonic() - started < 10
+    if process.returncode == 3:
+        pytest.skip("the run was over before the signal came")
+    assert process.returncode == 130
+    assert "run the same command to go on" in err
+    assert "Traceback" not in err
+    save.index(crowd.folder, code=3)
+    assert contents(save)["videos"] == 12
+
+
+def test_a_second_writer_is_told_that_the_archive_is_busy(save: Save, library: Library) -> None:
+    library.add("a.mp4", "word")
+    save.index(library.folder)
+    with writing(save.archive):
+        outcome = save.index(library.folder, code=1)
+        assert "is busy" in outcome.err
+        assert "run the same command again" in outcome.err
+        assert save.videos("word"), "reading goes on beside a writer"
+        assert "is busy" in save("remove", library.folder, code=1).err
+    save.index(library.folder)
+
+
+def test_two_runs_at_once_leave_a_sound_archive(save: Save, crowd: Library) -> None:
+    processes = [save.start("index", "--speech", "subtitles", crowd.folder) for _ in range(2)]
+    codes = {process.wait(timeout=120) for process in processes}
+    assert codes <= {1, 3}
+    assert 3 in codes
+    save.index(crowd.folder, code=3)
+    assert contents(save)["videos"] == 12
+    assert contents(save)["clips"] == 4 * 1 + 4 * 2 + 4 * 3 or contents(save)["clips"] > 12
+
+
+def test_a_full_disk_is_told_and_what_was_committed_stays(save: Save, library: Library) -> None:
+    library.add("a.mp4", "word one")
+    save.index(library.folder)
+    library.add("b.mp4", "word two|" + "|".join(f"word{n} {'x' * 30}" for n in range(3000)), duration_s=2)
+
+    def limit_file_size() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    done = subprocess.run(
+        [SAVE, "index", "--speech", "subtitles", library.folder],
+        env=save.environment(),
+        capture_output=True,
+        text=True,
+        preexec_fn=limit_file_size,
+        timeout=60,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "the disk of the archive is full" in done.stderr
+    assert "every video indexed so far is kept" in done.stderr
+    assert [Path(hit["path"]).name for hit in save.videos("one")] == ["a.mp4"]
+    save.index(library.folder)
+    assert save.videos("two")
+
+
+def test_a_torn_manifest_is_mended(save: Save, library: Library) -> None:
+    library.add("a.mp4", "word one")
+    save.index(library.folder)
+    library.add("b.mp4", "word two")
+    save.index(library.folder)
+    versions = sorted((save.archive / "videos.lance/_versions").glob("*.manifest"))
+    newest = versions[0] if len(versions[0].stem) == 20 else versions[-1]
+    newest.write_bytes(b"")
+    outcome = save("query", "word", code=1)
+    assert "save archive repair" in outcome.err
+    assert "fault" in save("doctor", code=1).out
+    assert "went back one version" in save("archive", "repair").err
+    save.index(library.folder)
+    assert len(save.videos("word")) == 2
+
+
+def test_a_disk_without_hard_links_is_refused_with_the_reason(save: Save, library: Library) -> None:
+    library.add("a.mp4", "word")
+    folder = _folder_without_hard_links(save.home)
+    outcome = save.index(library.folder, "--archive", folder / "x.save", code=1)
+    assert "hard links" in outcome.err
+    assert not (folder / "x.save/archive.json").exists()
+
+
+def _folder_without_hard_links(home: Path) -> Path:
+    """A place whose file system really lacks them, where this machine offers one."""
+    for candidate in (Path("/sys/fs/cgroup"), Path("/proc/self")):
+        if candidate.exists():
+            return candidate
+    pytest.skip("no file system without hard links here")
