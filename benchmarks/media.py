@@ -77,23 +77,32 @@ def write_sample(path: Path, sample: Sample, *, duration_s: float) -> None:
 
 
 class _Scene:
-    """A camera that wanders over a textured plane while a disc crosses the view; film grain on top."""
+    """A hand-held camera over a textured plane that many things cross at their own speeds; fresh grain on each frame."""
 
     def __init__(self) -> None:
-        rng = np.random.default_rng(7)
-        self._luma = _texture(rng, HEIGHT + 300, WIDTH + 400, low=30, high=220)
-        self._chroma = [_texture(rng, HEIGHT // 2 + 150, WIDTH // 2 + 200, low=90, high=166) for _ in range(2)]
-        self._grain = [rng.normal(0, 2.5, (HEIGHT, WIDTH)).astype(np.int16) for _ in range(4)]
-        row, column = np.mgrid[-120:120, -120:120]
-        self._disc = row**2 + column**2 < 120**2
+        self._rng = np.random.default_rng(7)
+        self._luma = _texture(self._rng, HEIGHT + 300, WIDTH + 400, low=30, high=220)
+        self._chroma = [_texture(self._rng, HEIGHT // 2 + 150, WIDTH // 2 + 200, low=90, high=166) for _ in range(2)]
+        self._grain = self._rng.normal(0, 2.0, (HEIGHT + 64, WIDTH + 64)).astype(np.int16)
+        row, column = np.mgrid[-100:100, -100:100]
+        self._disc = row**2 + column**2 < 100**2
+        self._paths = self._rng.uniform((0, 0, -14, -8), (WIDTH, HEIGHT, 14, 8), (24, 4))
 
     def picture(self, index: int) -> Plane:
         """Planes of frame `index`, stacked as PyAV wants them for yuv420p: `(H * 3 / 2, W)`."""
-        x, y = int(200 + 180 * np.sin(index / 40)) // 2 * 2, int(150 + 130 * np.cos(index / 55)) // 2 * 2
+        shake_x, shake_y = self._rng.normal(0, 1.5, 2)
+        x = int(200 + 180 * np.sin(index / 40) + shake_x) // 2 * 2
+        y = int(150 + 130 * np.cos(index / 55) + shake_y) // 2 * 2
         luma = self._luma[y : y + HEIGHT, x : x + WIDTH].copy()
-        left, top = 100 + 9 * index % (WIDTH - 500), int(400 + 250 * np.sin(index / 25))
-        luma[top : top + 240, left : left + 240][self._disc] = 180 - index % 90
-        luma = np.clip(luma.astype(np.int16) + self._grain[index % 4], 16, 235).astype(np.uint8)
+        for number, (start_x, start_y, speed_x, speed_y) in enumerate(self._paths):
+            left = int(start_x + speed_x * index) % (WIDTH - 200)
+            top = int(start_y + speed_y * index) % (HEIGHT - 200)
+            # Each thing carries its own piece of the texture, slipping a little in every frame.
+            piece = self._luma[40 * number : 40 * number + 200, 2 * index % 300 : 2 * index % 300 + 200]
+            luma[top : top + 200, left : left + 200][self._disc] = piece[self._disc]
+        grain_y, grain_x = self._rng.integers(0, 64, 2)
+        grain = self._grain[grain_y : grain_y + HEIGHT, grain_x : grain_x + WIDTH]
+        luma = np.clip(luma.astype(np.int16) + grain, 16, 235).astype(np.uint8)
         half = (slice(y // 2, y // 2 + HEIGHT // 2), slice(x // 2, x // 2 + WIDTH // 2))
         return np.concatenate([luma, *(plane[half].reshape(HEIGHT // 4, WIDTH) for plane in self._chroma)])
 

@@ -24,6 +24,9 @@ AnyStream = TypeVar("AnyStream", bound=Stream)
 _DEFAULT_DISPOSITION = 0x1
 _STILL_DISPOSITIONS = 0x400 | 0x800 | 0x100000
 
+# FFmpeg's names of formats that only name other files; those are in the archive for themselves.
+_PLAYLISTS = frozenset({"concat", "hls", "dash", "imf"})
+
 # A demuxer that fails this often in a row without a packet in between will not get further.
 _MAX_DEMUX_FAILURES = 16
 
@@ -46,12 +49,14 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     except OSError as error:
         raise MediaError(what, why=_why_not_opened(error)) from error
     try:
-        # Absolute, as FFmpeg takes `talk: one.mp4` for a protocol. Only files: a playlist in disguise must not reach
-        # the network.
+        # Absolute, as FFmpeg takes `talk: one.mp4` for a protocol. Only files: nothing
+        # that a file says may reach the network.
         container = av.open(os.path.abspath(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
         raise MediaError(what, why=_why_not_parsed(head, error)) from error
     with container:
+        if container.format.name in _PLAYLISTS:
+            raise MediaError(what, why="it is a playlist that names other files, not a video")
         yield container
 
 

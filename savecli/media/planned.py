@@ -70,6 +70,7 @@ class Planner:
         self._wishes: deque[_Wish] = deque()
         self._num_later = 0  # frames that came out after the one that the first wish waits for
         self._ahead: list[_Item] = []  # fed, and showing at or after the last chosen frame
+        self._kept: set[int] = set()  # pts of frames to hold when they come out
         self._held: dict[int, VideoFrame] = {}
         self._made: tuple[int, Frame] | None = None
         self._settled_s = float("-inf")
@@ -182,8 +183,8 @@ class Planner:
         self._ahead = [item for item in self._ahead if item.time_s >= chosen.time_s]
         count = max((n for n, item in enumerate(self._queue, start=1) if item.pts == chosen.pts), default=0)
         self._feed(count, from_s=chosen.time_s)
-        still_wanted = {item.pts for item in self._ahead} | {wish.item.pts for wish in self._wishes}
-        self._held = {pts: frame for pts, frame in self._held.items() if pts in still_wanted}
+        self._kept = {item.pts for item in self._ahead} | {wish.item.pts for wish in self._wishes}
+        self._held = {pts: frame for pts, frame in self._held.items() if pts in self._kept}
 
     def _feed_half(self, time_s: float) -> None:
         """Make room in the queue; what may yet be chosen for this time is decoded in full."""
@@ -201,6 +202,7 @@ class Planner:
             is_kept = item.is_shown and item.time_s >= from_s
             if is_kept:
                 self._ahead.append(item)
+                self._kept.add(item.pts)
             if self._can_skip:
                 self._source.context.skip_frame = "DEFAULT" if is_kept else "NONREF"
             for frame in self._source.decode(item.packet):
@@ -213,7 +215,9 @@ class Planner:
             if not frame.key_frame and frame.pict_type != PictureType.I:
                 raise UnplannableError("a packet is marked as key frame and is none")
             self._key = None
-        self._held[frame.pts] = frame
+        # Others are let go at once: a decoder that gets its pictures back need not touch new memory.
+        if frame.pts in self._kept:
+            self._held[frame.pts] = frame
         if self._wishes and self._source.time_s(frame.pts) > self._wishes[0].item.time_s:
             self._num_later += 1
             if self._num_later > REORDER_PACKETS:
