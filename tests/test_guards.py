@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 import savecli
@@ -26,7 +27,7 @@ PACKAGE = ROOT / "savecli"
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "core": (set(), set()),
     "media": ({"core"}, {"av"}),
-    "transcript": ({"core", "media"}, {"faster_whisper", "pocketsphinx", "huggingface_hub", "ctranslate2"}),
+    "transcript": ({"core", "media"}, {"faster_whisper", "pocketsphinx", "huggingface_hub", "ctranslate2", "tqdm"}),
     "features": ({"core"}, {"torch", "tokenizers"}),
     "model": ({"core"}, {"torch", "open_clip", "transformers", "safetensors", "huggingface_hub", "tqdm"}),
     "archive": ({"core", "media", "transcript", "features", "model"}, {"lancedb", "pyarrow", "filelock", "torch"}),
@@ -99,10 +100,10 @@ def test_help_is_light_and_says_how() -> None:
 def test_every_command_has_an_example_and_every_option_a_help() -> None:
     from savecli.cli.main import save
 
-    def check(command: object, name: str) -> None:
+    def check(command: click.Command, name: str) -> None:
         assert "save" in (command.epilog or ""), f"{name} has no example"
         for parameter in command.params:
-            if hasattr(parameter, "help"):
+            if isinstance(parameter, click.Option):
                 assert parameter.help, f"{name} {parameter.name} has no help"
         for child_name, child in getattr(command, "commands", {}).items():
             check(child, f"{name} {child_name}")

@@ -105,7 +105,7 @@ def prepare_video(
         row,
         duration_s=end_s or row.duration_s,
         num_clips=num_clips,
-        speech_source=transcript.source,
+        speech_source=stored_path(transcript.source),  # it names a file
         language=transcript.language,
         transcript=transcript.text,
     )

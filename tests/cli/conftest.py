@@ -112,10 +112,10 @@ class Library:
     folder: Path
 
     def add(self, name: str, words: str = "", *, start_s: float = 0.5, **options: Any) -> Path:
-        """A video whose sidecar says `words` from `start_s` on, one second a word."""
+        """A video whose sidecar says `words` from `start_s` on, a line a second; no two have the same content."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        make_video(path, **{"duration_s": 2.0, "audio": None, **options})
+        make_video(path, **{"duration_s": 2.0, "audio": None, "metadata": {"comment": name}, **options})
         if words:
             self.subtitle(path, words, start_s=start_s)
         return path

@@ -203,8 +203,16 @@ def test_a_file_that_breaks_keeps_its_old_content_unseen(save: Save, library: Li
 
 @pytest.mark.parametrize(
     "name",
-    ["with space.mp4", "quote'and\"double.mp4", "new\nline.mp4", "ünïcødé 日本.mp4", "-leading-dash.mp4", "percent%20.mp4", b"odd\xff.mp4".decode("utf-8", "surrogateescape")],
-)  # fmt: skip
+    [
+        "with space.mp4",
+        "quote'and\"double.mp4",
+        "new\nline.mp4",
+        "ünïcødé 日本.mp4",
+        "-leading-dash.mp4",
+        "percent%20.mp4",
+        b"odd\xff.mp4".decode("utf-8", "surrogateescape"),
+    ],
+)
 def test_any_file_name_works_everywhere(save: Save, library: Library, name: str) -> None:
     plain = library.add("plain.mp4", "zebra")
     path = library.folder / name

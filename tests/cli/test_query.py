@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,7 @@ def test_at_most_three_moments_a_video_and_neighbours_are_one(save: Save, librar
     (hit,) = save.videos("zebra")
     moments = sorted((moment["start_s"], moment["end_s"]) for moment in hit["moments"])
     assert len(moments) == 3
-    assert all(end <= start for (_, end), (start, _) in zip(moments, moments[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in pairwise(moments))
     joined = [moment for moment in hit["moments"] if moment["start_s"] == 0]
     assert not joined or joined[0]["end_s"] > 12
 
