@@ -77,7 +77,7 @@ def write_sample(path: Path, sample: Sample, *, duration_s: float) -> None:
 
 
 class _Scene:
-    """A hand-held camera over a textured plane that many things cross at their own speeds; fresh grain on each frame."""
+    """A hand-held camera over a textured plane that many things cross, each at its own speed; grain on every frame."""
 
     def __init__(self) -> None:
         self._rng = np.random.default_rng(7)

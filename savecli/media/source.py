@@ -79,8 +79,16 @@ class PictureSource:
         return True
 
     def frame(self, decoded: VideoFrame, time_s: float) -> Frame:
-        """The finished picture."""
-        return Frame(time_s=time_s, pixels=self._maker.pixels(decoded))
+        """The finished picture.
+
+        Raises:
+            MediaError: its pixels are stored in a way that cannot be turned into RGB.
+        """
+        try:
+            return Frame(time_s=time_s, pixels=self._maker.pixels(decoded))
+        except (av.FFmpegError, ValueError) as error:
+            why = f"its pixel format {decoded.format.name} cannot be converted"
+            raise MediaError(f"cannot read {Path(self._container.name).name}", why=why) from error
 
 
 @contextmanager
