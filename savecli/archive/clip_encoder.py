@@ -166,8 +166,11 @@ def load_clip_encoder(
 
 
 def load_clip_text_encoder(source: ClipSource, *, device: str = "cpu") -> TextEncoder:
-    """See `savecli.archive.encoder.load_text_encoder`."""
+    """See `savecli.archive.encoder.load_text_encoder`.
+
+    In fp32 on a CPU: converting the weights costs more than a query saves.
+    """
     place = choose_device(device)
-    precision = choose_precision(place)
+    precision = "fp32" if place.type == "cpu" else choose_precision(place)
     branch = load_text_branch(source, device=place, precision=precision)
     return TextEncoder(branch, dimension=source.config.dimension, device=place, precision=precision)

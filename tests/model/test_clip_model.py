@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from savecli.core.errors import WeightsError
 from savecli.model.clip_config import clip_config
-from savecli.model.clip_model import build_clip, load_clip
+from savecli.model.clip_model import build_clip, load_clip, load_text_branch
 from savecli.model.clip_spec import parse_clip_spec
 from savecli.model.clip_weights import ClipSource, find_clip
 from savecli.model.hub import Hub
@@ -52,6 +52,13 @@ def test_frames_equal_open_clip(tiny_source, reference, pixels):
     model = load_clip(tiny_source, device=CPU, precision="fp32")
     with torch.inference_mode():
         assert torch.allclose(model.vision(pixels), reference.encode_image(pixels, normalize=True), atol=1e-6)
+
+
+def test_the_text_half_alone_is_the_same(tiny_source):
+    whole = load_clip(tiny_source, device=CPU, precision="fp32").text
+    half = load_text_branch(tiny_source, device=CPU, precision="fp32")
+    with torch.inference_mode():
+        assert torch.equal(half(half.tokens(TEXTS)), whole(whole.tokens(TEXTS)))
 
 
 def test_texts_equal_open_clip_though_they_are_cut_short(tiny_source, reference):
@@ -208,3 +215,20 @@ def test_loading_keeps_the_process_log_as_it_was(tiny_source):
     handlers = list(logging.getLogger().handlers)
     load_clip(tiny_source, device=CPU, precision="fp32")
     assert logging.getLogger().handlers == handlers
+
+
+def test_every_number_comes_from_the_file(tiny_source):
+    """Parameters are left as allocated before they are loaded; none may stay so."""
+    reference = open_clip.create_model(f"local-dir:{tiny_source.spec.path}").state_dict()
+    model = load_clip(tiny_source, device=CPU, precision="bf16")
+    loaded = {f"visual.{name}": value for name, value in model.vision.tower.state_dict().items()}
+    loaded |= model.text.model.state_dict()
+    assert loaded.keys() == reference.keys()
+    for name, value in loaded.items():
+        assert torch.equal(value, reference[name].to(value.dtype)), name
+
+
+def test_loading_does_not_disturb_random_numbers_elsewhere(tiny_source):
+    load_clip(tiny_source, device=CPU, precision="fp32")
+    assert torch.nn.Linear(8, 8).weight.abs().sum() > 0
+    assert torch.empty(8).normal_().abs().sum() > 0
