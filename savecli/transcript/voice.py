@@ -15,8 +15,8 @@ import numpy.typing as npt
 Waveform = npt.NDArray[np.float32]
 
 RATE_HZ = 16000
-# The detector takes 0.4 MB for each second at once: a window adds about 100 MB however long the file is.
-WINDOW_S = 240.0
+# The detector takes about 0.6 MB for each second at once, so that a window costs 80 MB however long the file is.
+WINDOW_S = 120.0
 # Speech may be about to start in the last second of a window, before the detector can know.
 _UNSURE_S = 1.0
 _PADDING_S = 0.2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from savecli.transcript.base import clean_utterances
 from savecli.transcript.cues import Cue, parse_srt, parse_vtt, stamp_seconds, vtt_language
+from savecli.transcript.rolling import cue_utterances
 
 
 @pytest.mark.parametrize(
@@ -104,3 +106,15 @@ def test_a_vtt_without_a_language_says_so():
 
 def test_lines_of_one_space_belong_to_the_cue():
     assert parse_vtt("WEBVTT\n\n00:00.000 --> 00:01.000\n \nHi\n\n")[0].lines == ("Hi",)
+
+
+@pytest.mark.parametrize("parse", [parse_srt, parse_vtt])
+def test_damaged_files_never_fail(parse, rng):
+    """Characters cut out, doubled and replaced at random."""
+    alphabet = list("0123456789:.,-> \n\r<>c/[]{}&;") + ["-->", "WEBVTT", "00:00:01.000"]
+    for _ in range(300):
+        pieces = list(VTT)
+        for place in rng.integers(0, len(pieces), size=25):
+            pieces[place] = "" if rng.random() < 0.3 else str(rng.choice(alphabet))
+        utterances = clean_utterances(cue_utterances(parse("".join(pieces))))
+        assert all(0 <= u.start_s < u.end_s and u.text for u in utterances)
