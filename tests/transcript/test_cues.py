@@ -111,7 +111,7 @@ def test_lines_of_one_space_belong_to_the_cue():
 @pytest.mark.parametrize("parse", [parse_srt, parse_vtt])
 def test_damaged_files_never_fail(parse, rng):
     """Characters cut out, doubled and replaced at random."""
-    alphabet = list("0123456789:.,-> \n\r<>c/[]{}&;") + ["-->", "WEBVTT", "00:00:01.000"]
+    alphabet = [*list("0123456789:.,-> \n\r<>c/[]{}&;"), "-->", "WEBVTT", "00:00:01.000"]
     for _ in range(300):
         pieces = list(VTT)
         for place in rng.integers(0, len(pieces), size=25):
