@@ -156,7 +156,7 @@ def load_clip_encoder(
         model.vision,
         TextEncoder(model.text, dimension=source.config.dimension, device=place, precision=precision),
         name=source.spec.name,
-        fingerprint=source.fingerprint(),
+        fingerprint=source.fingerprint,
         dimension=source.config.dimension,
         pixels=source.config.pixels,
         device=place,

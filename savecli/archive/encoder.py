@@ -103,7 +103,7 @@ def resolve_encoder(spec: str, *, hub: Hub) -> EncoderChoice:
 
 def encoder_record(choice: EncoderChoice) -> EncoderRecord:
     """What an archive stores of an encoder whose weights are here; hashes them, and loads no model."""
-    fingerprint = WordsEncoder.fingerprint if choice.clip is None else choice.clip.fingerprint()
+    fingerprint = WordsEncoder.fingerprint if choice.clip is None else choice.clip.fingerprint
     return EncoderRecord(name=choice.name, label=choice.label, fingerprint=fingerprint, dimension=choice.dimension)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from savecli.core.errors import UsageError, WeightsError
@@ -44,8 +45,9 @@ class ClipSource:
     filenames: tuple[str, ...] = ()
     download_bytes: int = 0
 
+    @cached_property
     def fingerprint(self) -> str:
-        """See `clip_fingerprint`; the weights must be here."""
+        """See `clip_fingerprint`; the weights must be here. Read once, then kept."""
         if self.weights is None:
             raise ValueError(f"the weights of {self.spec.name} are not here yet")
         return clip_fingerprint(self.config, self.weights)

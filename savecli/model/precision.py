@@ -67,17 +67,19 @@ def cast_weights(model: nn.Module, precision: Precision) -> None:
 @contextmanager
 def computing(device: torch.device, precision: Precision) -> Iterator[None]:
     """No gradients, and matrix products in `precision`, while inside."""
-    if precision == "medium":
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("medium")
-        try:
-            with torch.inference_mode():
+    with torch.inference_mode():
+        if precision == "bf16":
+            with torch.autocast(device.type, torch.bfloat16):
                 yield
-        finally:
-            torch.set_float32_matmul_precision(before)
-        return
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        yield
+        elif precision == "medium":
+            before = torch.get_float32_matmul_precision()
+            torch.set_float32_matmul_precision("medium")
+            try:
+                yield
+            finally:
+                torch.set_float32_matmul_precision(before)
+        else:
+            yield
 
 
 class Batches:
