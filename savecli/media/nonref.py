@@ -22,10 +22,9 @@ def can_skip_nonref(context: VideoCodecContext) -> bool:
     return codec == "h264"
 
 
-def has_separate_fields(context: VideoCodecContext) -> bool:
-    """Whether one picture may come in two packets, as its two fields."""
-    # FFmpeg's AVFieldOrder: 0 is unknown, 1 progressive, the others interlaced.
-    return context.field_order > 1 and not context.codec.intra_only
+def may_split_fields(context: VideoCodecContext) -> bool:
+    """Whether an interlaced picture of this codec may come in two packets, as its two fields."""
+    return not context.codec.intra_only
 
 
 def shows_picture(packet: Packet[VideoStream], *, codec: str) -> bool:

@@ -12,7 +12,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from savecli.core.records import Frame
-from savecli.media.nonref import can_skip_nonref, has_separate_fields, shows_picture
+from savecli.media.nonref import can_skip_nonref, may_split_fields, shows_picture
 from savecli.media.source import PictureSource
 
 # H.264 and HEVC hold back at most 16 pictures, so what shows before a packet comes at most 16 packets after it.
@@ -63,6 +63,7 @@ class Planner:
         self._times = times_s
         self._packets: Iterator[Packet[VideoStream]] | None = None
         self._can_skip = can_skip_nonref(source.context)
+        self._may_split_fields = may_split_fields(source.context)
         self._is_at_end = False
         self._queue: deque[_Item] = deque()  # read, but neither fed nor left out; in order of decoding
         self._has_left_out = False
@@ -112,8 +113,6 @@ class Planner:
         """The packets from a key frame that shows at or before this time, or from the beginning."""
         if not self._source.has_times:
             raise UnplannableError("the container has no times of showing")
-        if has_separate_fields(self._source.context):
-            raise UnplannableError("interlaced: one picture may come in two packets")
         if time_s <= _SEEK_FROM_S:
             return self._source.packets()
         for back_s in _SEEK_BACK_S:
@@ -209,6 +208,9 @@ class Planner:
                 self._take(frame)
 
     def _take(self, frame: VideoFrame) -> None:
+        if frame.interlaced_frame and self._may_split_fields:
+            # Feeding may have ended between its two fields.
+            raise UnplannableError("interlaced: one picture may come in two packets")
         if frame.pts is None:
             return
         if self._key is not None and frame.pts == self._key.pts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -52,6 +53,18 @@ def test_loudness_and_pitch_are_kept(video: VideoMaker) -> None:
     assert np.abs(samples).max() == pytest.approx(0.5, abs=0.01)
     spectrum = np.abs(np.fft.rfft(samples))
     assert np.fft.rfftfreq(len(samples), 1 / RATE_HZ)[spectrum.argmax()] == pytest.approx(440, abs=2)
+
+
+@pytest.mark.parametrize("layout", ["stereo", "5.1"])
+def test_many_channels_are_mixed_without_becoming_louder(tmp_path: Path, layout: str) -> None:
+    path = tmp_path / "v.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=RATE_HZ, layout=layout)
+        channels = np.repeat((0.9 * 32767 * tone(1) / 0.5).astype(np.int16)[None], stream.layout.nb_channels, axis=0)
+        frame = av.AudioFrame.from_ndarray(channels.T.reshape(1, -1).copy(), format="s16", layout=layout)
+        frame.sample_rate = RATE_HZ
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    assert np.abs(all_samples(path)).max() == pytest.approx(0.9, abs=0.01)
 
 
 def test_other_rates_are_resampled(video: VideoMaker) -> None:
