@@ -15,6 +15,7 @@ from savecli.features.pixels import normalised_pixels, square_pixels
 from savecli.model.clip_config import PixelFormat
 from savecli.model.clip_model import load_clip, load_text_branch
 from savecli.model.clip_weights import ClipSource
+from savecli.model.hub import Hub
 from savecli.model.precision import Batches, Precision, choose_device, choose_precision, computing
 from savecli.model.text import TextBranch
 from savecli.model.vision import VisionBranch
@@ -141,6 +142,7 @@ def mean_direction(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def load_clip_encoder(
     source: ClipSource,
     *,
+    hub: Hub | None = None,
     device: str = "auto",
     precision: Precision | None = None,
     batch_size: int | None = None,
@@ -151,7 +153,7 @@ def load_clip_encoder(
         torch.set_num_threads(num_threads)
     place = choose_device(device)
     precision = precision or choose_precision(place)
-    model = load_clip(source, device=place, precision=precision)
+    model = load_clip(source, device=place, precision=precision, hub=hub)
     return ClipEncoder(
         model.vision,
         TextEncoder(model.text, dimension=source.config.dimension, device=place, precision=precision),
@@ -165,12 +167,12 @@ def load_clip_encoder(
     )
 
 
-def load_clip_text_encoder(source: ClipSource, *, device: str = "cpu") -> TextEncoder:
+def load_clip_text_encoder(source: ClipSource, *, hub: Hub | None = None, device: str = "cpu") -> TextEncoder:
     """See `savecli.archive.encoder.load_text_encoder`.
 
     In fp32 on a CPU: converting the weights costs more than a query saves.
     """
     place = choose_device(device)
     precision = "fp32" if place.type == "cpu" else choose_precision(place)
-    branch = load_text_branch(source, device=place, precision=precision)
+    branch = load_text_branch(source, device=place, precision=precision, hub=hub)
     return TextEncoder(branch, dimension=source.config.dimension, device=place, precision=precision)

@@ -142,7 +142,7 @@ def load_encoder(
         return WordsEncoder()
     from savecli.archive.clip_encoder import load_clip_encoder  # loads torch
 
-    return load_clip_encoder(choice.clip, device=device, batch_size=batch_size, num_threads=num_threads)
+    return load_clip_encoder(choice.clip, hub=hub, device=device, batch_size=batch_size, num_threads=num_threads)
 
 
 def reopen_encoder(record: EncoderRecord, *, hub: Hub) -> EncoderChoice:
@@ -184,7 +184,7 @@ def load_text_encoder(
         raise AssertionError("the `words` encoder has no vectors; ask `dimension` first")
     from savecli.archive.clip_encoder import load_clip_text_encoder  # loads torch
 
-    return load_clip_text_encoder(choice.clip, device=device)
+    return load_clip_text_encoder(choice.clip, hub=hub, device=device)
 
 
 def _check_same(record: EncoderRecord, choice: EncoderChoice) -> None:

@@ -54,6 +54,11 @@ class ClipConfig:
         """Whether the words are cut up by a tokenizer that lies on the hub and not in open_clip."""
         return bool(self.model["text_cfg"].get("hf_tokenizer_name"))
 
+    @property
+    def needs_hub_settings(self) -> bool:
+        """Whether the shape of the text tower lies on the hub: a tower from transformers."""
+        return bool(self.model["text_cfg"].get("hf_model_name"))
+
     def folder_config(self) -> dict[str, Any]:
         """What `open_clip_config.json` holds in a folder of this model."""
         pixels = asdict(self.pixels)

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from savecli.core.errors import WeightsError
 from savecli.model.clip_checkpoint import load_weights
 from savecli.model.clip_weights import ClipSource
+from savecli.model.hub import Hub
 from savecli.model.precision import Precision, cast_weights
 from savecli.model.text import TextBranch, Tokenizer
 from savecli.model.vision import VisionBranch
@@ -32,23 +33,27 @@ class ClipModel:
     precision: Precision
 
 
-def load_clip(source: ClipSource, *, device: torch.device, precision: Precision) -> ClipModel:
+def load_clip(source: ClipSource, *, device: torch.device, precision: Precision, hub: Hub | None = None) -> ClipModel:
     """The model of `source`, whose weights are on this machine.
+
+    Some towers from outside open_clip also have a tokenizer or settings on the hub; None forbids fetching these.
 
     Raises:
         WeightsError: the file is damaged, holds another architecture, or asks for unsafe unpickling.
     """
-    model = _loaded(source, device, precision, leave_out="")
+    model = _loaded(source, device, precision, leave_out="", hub=hub)
     vision = VisionBranch(cast(nn.Module, model.visual))
     del model.visual  # the text branch keeps the rest
-    return ClipModel(vision, TextBranch(model, build_tokenizer(source)), device, precision)
+    return ClipModel(vision, TextBranch(model, build_tokenizer(source, hub)), device, precision)
 
 
-def load_text_branch(source: ClipSource, *, device: torch.device, precision: Precision) -> TextBranch:
+def load_text_branch(
+    source: ClipSource, *, device: torch.device, precision: Precision, hub: Hub | None = None
+) -> TextBranch:
     """The text half of the model, without the time and memory of the vision half. Raises as `load_clip`."""
-    model = _loaded(source, device, precision, leave_out="visual.")
+    model = _loaded(source, device, precision, leave_out="visual.", hub=hub)
     del model.visual
-    return TextBranch(model, build_tokenizer(source))
+    return TextBranch(model, build_tokenizer(source, hub))
 
 
 def build_clip(source: ClipSource) -> nn.Module:
@@ -65,29 +70,45 @@ def build_clip(source: ClipSource) -> nn.Module:
     return cast(nn.Module, model)
 
 
-def build_tokenizer(source: ClipSource) -> Tokenizer:
-    """What cuts texts into the model's tokens.
+def build_tokenizer(source: ClipSource, hub: Hub | None = None) -> Tokenizer:
+    """What cuts texts into the model's tokens; asks `hub` only for a tokenizer that lies there and is not here yet.
 
     Raises:
-        WeightsError: the tokenizer lies on the hub and cannot be had.
+        WeightsError: the tokenizer cannot be had.
     """
     import open_clip
 
+    name = _open_clip_name(source)
+    if not source.config.needs_hub_tokenizer:
+        return cast(Tokenizer, open_clip.get_tokenizer(name))
     try:
-        return cast(Tokenizer, open_clip.get_tokenizer(_open_clip_name(source)))
+        try:
+            return cast(Tokenizer, open_clip.get_tokenizer(name, local_files_only=True))
+        except OSError:
+            if hub is None or not hub.reachable:
+                raise
+            return cast(Tokenizer, open_clip.get_tokenizer(name))
     except (OSError, ImportError) as error:
         raise WeightsError(
             f"cannot load the tokenizer of {source.spec.name}",
-            why=str(error).splitlines()[0],
+            why=str(error).strip().splitlines()[0],
             fix="pip install transformers, and run once with a connection; or choose a model with CLIP's own tokenizer",
         ) from error
 
 
-def _loaded(source: ClipSource, device: torch.device, precision: Precision, *, leave_out: str) -> nn.Module:
+def _loaded(
+    source: ClipSource, device: torch.device, precision: Precision, *, leave_out: str, hub: Hub | None
+) -> nn.Module:
     """The whole model; parameters whose names begin with `leave_out` may hold anything.
 
     Cast before loading, so that numbers go from the file to their last form and fp32 is never held whole.
     """
+    if source.config.needs_hub_settings and (hub is None or not hub.reachable):
+        raise WeightsError(
+            f"cannot build {source.spec.name}",
+            why=f"its text tower is described on the hub; {hub.obstacle if hub else 'the hub was not to be asked'}",
+            fix="go online, or choose a model whose text tower is open_clip's own",
+        )
     with _Unfilled():
         model = build_clip(source)
     cast_weights(model, precision)

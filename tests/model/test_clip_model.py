@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from savecli.core.errors import WeightsError
 from savecli.model.clip_config import clip_config
-from savecli.model.clip_model import build_clip, load_clip, load_text_branch
+from savecli.model.clip_model import build_clip, build_tokenizer, load_clip, load_text_branch
 from savecli.model.clip_spec import parse_clip_spec
 from savecli.model.clip_weights import ClipSource, find_clip
 from savecli.model.hub import Hub
@@ -232,3 +232,19 @@ def test_loading_does_not_disturb_random_numbers_elsewhere(tiny_source):
     load_clip(tiny_source, device=CPU, precision="fp32")
     assert torch.nn.Linear(8, 8).weight.abs().sum() > 0
     assert torch.empty(8).normal_().abs().sum() > 0
+
+
+def test_a_tokenizer_that_lies_on_the_hub_is_not_fetched_offline(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    parsed = parse_clip_spec("clip:ViT-B-16-SigLIP/webli")
+    with pytest.raises(WeightsError, match="cannot load the tokenizer"):
+        build_tokenizer(ClipSource(parsed, clip_config(parsed), None), Hub(offline=True))
+
+
+def test_a_text_tower_described_on_the_hub_needs_the_hub(tmp_path):
+    file = tmp_path / "w.bin"
+    file.write_bytes(b"")
+    spec = parse_clip_spec(f"clip:roberta-ViT-B-32={file}")
+    with pytest.raises(WeightsError, match="cannot build") as caught:
+        load_clip(find_clip(spec, Hub()), device=CPU, precision="fp32", hub=Hub(offline=True))
+    assert "--offline forbids downloads" in caught.value.why
