@@ -38,8 +38,8 @@ def choose_precision(device: torch.device) -> Precision:
     """The fastest number format of `device` that keeps the vectors.
 
     From what the processor can do, not from a stopwatch: two runs on one machine must agree. Measured by
-    `benchmarks/encode_speed.py`: with bf16 instructions bf16 is 3.5 times faster than fp32; without them it is emulated,
-    3 times slower, and `medium` is at least as fast as fp32 at the same accuracy.
+    `benchmarks/encode_speed.py`: with bf16 instructions bf16 is 3.5 times faster than fp32. Without them it is emulated
+    and 3 times slower, and `medium` is at least as fast as fp32 at the same accuracy.
     """
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
