@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import av
 from av.audio.stream import AudioStream as AvAudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream as AvVideoStream
 
@@ -37,24 +38,29 @@ def probe_video(path: Path) -> VideoInfo:
     Raises:
         MediaError: the file cannot be read as video; `why` says which of the many reasons it is.
     """
+    what = f"cannot read {path.name}"
+    # Opened once, as finding the streams takes longer than all that is read here.
     with open_media(path) as container:
-        what = f"cannot read {path.name}"
         if container.format.name.endswith("_pipe"):
             raise MediaError(what, why="it is a still picture, not a video")
         stream = video_stream(container)
         if stream is None:
             raise MediaError(what, why="no video stream")
-        sound = audio_stream(container)
+        packets = demuxed(container, stream)
+        head = list(islice(packets, _NUM_PACKETS_FOR_RATE))
+        frame = _first_frame(stream, islice(chain(head, packets), _MAX_PACKETS_TO_FIRST_FRAME))
+        if frame is None:
+            raise MediaError(what, why="no decodable video stream (no picture in it can be decoded)")
         # Records are made while the file is open: PyAV's streams dangle once it is closed.
+        video = _video_record(stream, frame, is_variable_rate=_is_variable_rate(stream, head))
+        sound = audio_stream(container)
         audio = _audio_record(sound) if sound is not None else None
         subtitles = tuple(_subtitle_streams(container))
-        is_variable_rate = _is_variable_rate(container, stream)
         container_name = container.format.name
-    with open_media(path) as container:
-        video = _video_record(container, path, is_variable_rate=is_variable_rate)
+        end_s = _end_by_seeking_s(container)
     return VideoInfo(
         path=path,
-        duration_s=measured_duration_s(path),
+        duration_s=end_s if end_s is not None else _end_by_reading_s(path),
         container=container_name,
         video=video,
         audio=audio,
@@ -71,28 +77,32 @@ def measured_duration_s(path: Path) -> float:
         MediaError: the file cannot be read, or has neither picture nor sound.
     """
     with open_media(path) as container:
-        claimed_s = (container.duration or 0) / av.time_base
-        if claimed_s > _TAIL_S and _has_times(container):
-            target_s = float(start_offset_s(container)) + claimed_s - _TAIL_S
-            try:
-                container.seek(round(target_s * av.time_base), any_frame=True)
-            except (av.FFmpegError, OSError):
-                end_s = None
-            else:
-                end_s = _last_end_s(container)
-            if end_s is not None and end_s > claimed_s - 2 * _TAIL_S:
-                return end_s
-    # The header lies, or nothing can be found by seeking.
+        end_s = _end_by_seeking_s(container)
+    return end_s if end_s is not None else _end_by_reading_s(path)
+
+
+def _end_by_seeking_s(container: InputContainer) -> float | None:
+    """The end by the last packets; None when the header lies or the container cannot be searched."""
+    claimed_s = (container.duration or 0) / av.time_base
+    # Raw streams have no start time, and no times to seek by.
+    if claimed_s <= _TAIL_S or container.start_time is None:
+        return None
+    target_s = float(start_offset_s(container)) + claimed_s - _TAIL_S
+    try:
+        container.seek(round(target_s * av.time_base), any_frame=True)
+    except (av.FFmpegError, OSError):
+        return None
+    end_s = _last_end_s(container)
+    return end_s if end_s is not None and end_s > claimed_s - 2 * _TAIL_S else None
+
+
+def _end_by_reading_s(path: Path) -> float:
+    """The end by all packets, from a fresh start."""
     with open_media(path) as container:
         end_s = _last_end_s(container)
     if end_s is None:
         raise MediaError(f"cannot read {path.name}", why="no packet of picture or sound can be read")
     return end_s
-
-
-def _has_times(container: InputContainer) -> bool:
-    """Whether a raw stream hides behind this container, whose packets have no times to seek by."""
-    return container.start_time is not None
 
 
 def _last_end_s(container: InputContainer) -> float | None:
@@ -126,23 +136,29 @@ def frame_rate_hz(stream: AvVideoStream) -> Fraction:
     return Fraction(rate_hz) if rate_hz else Fraction(25)
 
 
-def _is_variable_rate(container: InputContainer, stream: AvVideoStream) -> bool:
-    """Whether the first seconds of pictures come at uneven times."""
-    packets = islice(demuxed(container, stream), _NUM_PACKETS_FOR_RATE)
+def _is_variable_rate(stream: AvVideoStream, head: Sequence[Packet[AvVideoStream]]) -> bool:
+    """Whether the first pictures come at uneven times."""
     # The last few packets may precede others that were not read, as files are stored in order of decoding.
-    pts = sorted(packet.pts for packet in packets if packet.pts is not None and not packet.is_discard)[:-4]
+    pts = sorted(packet.pts for packet in head if packet.pts is not None and not packet.is_discard)[:-4]
     if len(pts) < 3 or stream.time_base is None:
         return False
     steps_s = [float((later - earlier) * stream.time_base) for earlier, later in pairwise(pts)]
     return max(steps_s) - min(steps_s) > max(_ROUNDING_S, 0.1 * min(steps_s))
 
 
-def _video_record(container: InputContainer, path: Path, *, is_variable_rate: bool) -> VideoStream:
-    stream = video_stream(container)
-    assert stream is not None
-    frame = _first_frame(container, stream)
-    if frame is None:
-        raise MediaError(f"cannot read {path.name}", why="no decodable video stream (no picture in it can be decoded)")
+def _first_frame(stream: AvVideoStream, packets: Iterable[Packet[AvVideoStream]]) -> VideoFrame | None:
+    stream.codec_context.thread_count = 1
+    for packet in chain(packets, (None,)):
+        try:
+            frames = stream.codec_context.decode(packet)
+        except av.FFmpegError:
+            continue
+        if frames:
+            return frames[0]
+    return None
+
+
+def _video_record(stream: AvVideoStream, frame: VideoFrame, *, is_variable_rate: bool) -> VideoStream:
     turns = quarter_turns(frame)
     width, height = display_size(frame.width, frame.height, aspect=stream.sample_aspect_ratio)
     if turns % 2:
@@ -156,21 +172,6 @@ def _video_record(container: InputContainer, path: Path, *, is_variable_rate: bo
         rotation_degrees=90 * turns,
         is_variable_rate=is_variable_rate,
     )
-
-
-def _first_frame(container: InputContainer, stream: AvVideoStream) -> VideoFrame | None:
-    stream.codec_context.thread_count = 1
-    for packet in islice(demuxed(container, stream), _MAX_PACKETS_TO_FIRST_FRAME):
-        try:
-            frames = stream.codec_context.decode(packet)
-        except av.FFmpegError:
-            continue
-        if frames:
-            return frames[0]
-    try:
-        return next(iter(stream.codec_context.decode(None)), None)
-    except av.FFmpegError:
-        return None
 
 
 def _audio_record(stream: AvAudioStream) -> AudioStream:
