@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -75,7 +75,7 @@ def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText
         found = find_phrase(archive, request.text, eligible, limit=request.limit)
     else:
         found = _search_hybrid(archive, request, eligible, encode_text)
-    believable = [video for video in found if request.show_all or video.level > Level.LOW]
+    believable = found if request.show_all else [_believable(video) for video in found if video.level > Level.LOW]
     hits = [_hit(video, eligible, rank) for rank, video in enumerate(believable[: request.limit], start=1)]
     return Answer(
         query=request.text,
@@ -130,6 +130,11 @@ def _check(archive: Archive, request: Request) -> None:
             why="it was indexed with the encoder `words`, which looks at no pictures",
             fix=f"save models pull clip && save index --encoder clip --rebuild --archive {archive.folder}",
         )
+
+
+def _believable(video: ScoredVideo) -> ScoredVideo:
+    """The video without the moments that only have company."""
+    return replace(video, moments=tuple(moment for moment in video.moments if moment.confidence != "low"))
 
 
 def _hit(video: ScoredVideo, eligible: Eligible, rank: int) -> VideoHit:
