@@ -1,7 +1,7 @@
 """How fast CLIP encodes on this machine: number formats, batch sizes, threads. Random weights: the speed is the same.
 
-python benchmarks/encode_speed.py
-python benchmarks/encode_speed.py --device cuda --clips 8 32 128
+python -m benchmarks.encode_speed
+python -m benchmarks.encode_speed --device cuda --clips 8 32 128
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from random_clip import make_random_clip  # beside this file
+from benchmarks.random_clip import make_random_clip
 
 from savecli.archive.clip_encoder import ClipEncoder, load_clip_encoder
 from savecli.archive.encoder import FRAMES_PER_CLIP, resolve_encoder

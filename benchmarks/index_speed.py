@@ -130,7 +130,9 @@ def main() -> None:
             "sound": timed(lambda: [None for info in infos for _ in read_audio(info.path)], video_s),
         }
         pipeline = timed(index, video_s)
-    print(f"{len(infos)} files, {video_s:.0f} s of 1080p30 H.264, {options.jobs} decoding threads, {os.cpu_count()} cores")
+    print(
+        f"{len(infos)} files, {video_s:.0f} s of 1080p30 H.264, {options.jobs} decoding threads, {os.cpu_count()} cores"
+    )
     for stage, timing in {**stages, "pipeline": pipeline}.items():
         print(f"{stage:<9} {timing.realtime:8.1f} x realtime")
     slowest = min(stages["decode"].realtime, stages["CLIP"].realtime)

@@ -1,6 +1,6 @@
 """Writes a CLIP of any architecture with random weights: as fast as a real one, and to be had without a hub.
 
-python benchmarks/random_clip.py /tmp/clip
+python -m benchmarks.random_clip /tmp/clip
 save index VIDEOS --encoder clip:/tmp/clip
 """
 

@@ -62,7 +62,7 @@ def terms(text: str, *, language: str, stem: bool = True) -> tuple[str, ...]:
 @lru_cache(maxsize=8192)
 def is_stop_word(word: str, *, language: str) -> bool:
     """Whether `word` carries so little meaning that finding it is no evidence."""
-    # The ICU tokenizer drops the stop words of all languages, "man" and "dog" among them; the simple one those of its own.
+    # The ICU tokenizer drops the stop words of all languages, "man" and "dog" among them; the simple one only its own.
     options = analyzer_options(language) | {"base_tokenizer": "simple", "remove_stop_words": True}
     return bool(terms(word, language=language)) and not list(lancedb.tokenize(word, **options))
 

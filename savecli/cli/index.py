@@ -186,7 +186,7 @@ def _explain(survey: Survey) -> None:
 
     choice = survey.choice
     if choice is not None and choice.reason and survey.has_work and choice.reason != "the archive's own":
-        click.echo(f"Encoder {choice.name}: {choice.reason}", err=True)
+        click.echo(f"Encoder {choice.label}: {choice.reason}", err=True)
     if survey.better and survey.has_work:
         click.echo(survey.better[0].upper() + survey.better[1:], err=True)
     for root in survey.scan.offline_roots:

@@ -65,13 +65,10 @@ def test_ctrl_c_stops_soon_and_says_how_to_go_on(save: Save, crowd: Library) -> 
     deadline = time.monotonic() + 60
     while not (save.archive / "writing").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     started = time.monotonic()
     _, err = process.communicate(timeout=20)
     assert time.monotonic() - started < 10
-    if process.returncode == 3:
-        pytest.skip("the run was over before the signal came")
     assert process.returncode == 130
     assert "run the same command to go on" in err
     assert "Traceback" not in err
