@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks.random_clip import make_random_clip
 
+from benchmarks.random_clip import make_random_clip
 from savecli.archive.clip_encoder import ClipEncoder, load_clip_encoder
 from savecli.archive.encoder import FRAMES_PER_CLIP, resolve_encoder
 from savecli.core.records import ClipInput, Frame, Span

@@ -57,7 +57,7 @@ def build(folder: Path, num_clips: int) -> Archive:
     record = EncoderRecord(name="words", label="benchmark", fingerprint="benchmark0000", dimension=DIMENSION)
     archive = create_archive(folder)
     archive.set_manifest(replace(archive.manifest, encoder=record))
-    tables = archive.vector_tables(record)
+    tables = archive.make_vector_tables(record)
     assert tables is not None
     vectors = clustered_vectors(num_videos, rng)
     texts = list(_texts(num_clips, rng))

@@ -159,7 +159,7 @@ def reopen_encoder(record: EncoderRecord, *, hub: Hub) -> EncoderChoice:
         raise WeightsError(
             f"the archive's encoder `{record.name}` cannot be opened",
             why=str(error),
-            fix=f"bring its weights back, or encode anew with `save index VIDEOS --encoder NAME`; {error.fix}",
+            fix=f"bring its weights back, or encode anew with `save index --encoder NAME --rebuild`; {error.fix}",
         ) from error
     if choice.is_here:
         _check_same(record, choice)
@@ -193,7 +193,7 @@ def _check_same(record: EncoderRecord, choice: EncoderChoice) -> None:
     raise WeightsError(
         f"the weights of `{record.name}` are not the ones this archive was made with",
         why=f"{choice.clip.weights if choice.clip else record.label} or its settings have changed since",
-        fix=f"bring the old weights back, or encode anew: `save index VIDEOS --encoder {record.name}`",
+        fix=f"bring the old weights back, or encode anew: `save index --encoder {record.name} --rebuild`",
     )
 
 

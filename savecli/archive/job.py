@@ -164,7 +164,7 @@ def _encode(
     choice = fetch_encoder(survey.choice, hub=hub, progress=progress)
     record = encoder_record(choice)
     _note_encoder(archive, record)
-    tables = archive.vector_tables(record)
+    tables = archive.make_vector_tables(record)
     encoder = load_encoder(choice, hub=hub, device=settings.device, batch_size=settings.batch_size, progress=progress)
     # Far enough ahead to fill the next batch while one is encoded, near enough to stay within a few hundred MB.
     executor = ThreadExecutor(settings.jobs, max_ahead=settings.jobs + 2 * encoder.batch_size)
@@ -228,9 +228,8 @@ def _lacking_vectors(
         return tuple(present) if choice is not None else ()
     if record.dimension == 0:
         return ()
-    tables = archive.vector_tables(record)
     failed = {failure.path for failure in plan.failed_before}
-    lacking = rows_without_vectors(present, tables) if tables is not None else []
+    lacking = rows_without_vectors(present, archive.vector_tables(record))
     return tuple(row for row in lacking if row.path not in failed)
 
 
@@ -250,10 +249,10 @@ def _swap_if_complete(archive: Archive) -> bool:
     record = archive.manifest.next_encoder
     if record is None:
         return False
-    tables = archive.vector_tables(record)
-    if tables is not None:
+    if record.dimension:
         failed = {failure.path for failure in archive.failure_rows()}
-        if any(row.path not in failed for row in rows_without_vectors(archive.video_rows(), tables)):
+        lacking = rows_without_vectors(archive.video_rows(), archive.vector_tables(record))
+        if any(row.path not in failed for row in lacking):
             return False
     archive.set_manifest(replace(archive.manifest, encoder=record, next_encoder=None))
     archive.drop_vectors_of_others(record)

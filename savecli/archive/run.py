@@ -134,9 +134,9 @@ def run_reencode(
     return pipeline.drain(executor.run(rows, work))
 
 
-def rows_without_vectors(rows: Sequence[VideoRow], tables: VectorTables) -> list[VideoRow]:
-    """One row per content that the tables' encoder has not seen, of files that are there."""
-    have = set(distinct(tables.vectors, "video_id"))
+def rows_without_vectors(rows: Sequence[VideoRow], tables: VectorTables | None) -> list[VideoRow]:
+    """One row per content that the tables' encoder has not seen, of files that are there; no tables, all of them."""
+    have = set(distinct(tables.vectors, "video_id")) if tables is not None else set()
     lacking = {row.video_id: row for row in rows if not row.is_missing and row.video_id not in have}
     return sorted(lacking.values(), key=lambda row: (row.duration_s, row.path))
 

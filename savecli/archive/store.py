@@ -77,12 +77,13 @@ class Archive:
     # Reading
 
     def vector_tables(self, encoder: EncoderRecord | None) -> VectorTables | None:
-        """The tables `encoder` fills, made when they do not exist; None for an encoder without vectors."""
+        """The tables `encoder` has filled; None for an encoder without vectors, or before its first run."""
         if encoder is None or encoder.dimension == 0:
             return None
-        tag = encoder.fingerprint[:12]
-        vectors = self._open_or_create(f"vectors_{tag}", vectors_schema(encoder.dimension))
-        return VectorTables(vectors, self._open_or_create(f"frames_{tag}", frames_schema()))
+        names = _vector_table_names(encoder)
+        if not set(names) <= set(self.table_names()):
+            return None
+        return VectorTables(*map(self._db.open_table, names))
 
     def video_rows(self, where: str | None = None, *, columns: Sequence[str] | None = None) -> list[VideoRow]:
         """Rows of `videos`, all of them unless an SQL condition narrows it; without the transcript text by default."""
@@ -103,6 +104,17 @@ class Archive:
         return sorted((FailureRow(**row) for row in rows), key=lambda failure: failure.path)
 
     # Writing
+
+    def make_vector_tables(self, encoder: EncoderRecord) -> VectorTables | None:
+        """The tables for `encoder` to fill, made where they do not exist; None for an encoder without vectors."""
+        if encoder.dimension == 0:
+            return None
+        for name, schema in zip(
+            _vector_table_names(encoder), (vectors_schema(encoder.dimension), frames_schema()), strict=True
+        ):
+            if name not in self.table_names():
+                self._db.create_table(name, schema=schema, mode="overwrite")
+        return self.vector_tables(encoder)
 
     def commit_video(
         self,
@@ -190,8 +202,9 @@ class Archive:
                 path.unlink()
 
     def table_names(self) -> list[str]:
-        """Names of the tables on disk."""
-        return sorted(path.name.removesuffix(".lance") for path in self.folder.glob("*.lance"))
+        """Names of the tables on disk; a folder that a kill left before its first commit is not one yet."""
+        manifests = self.folder.glob("*.lance/_versions/*.manifest")
+        return sorted({path.parent.parent.name.removesuffix(".lance") for path in manifests})
 
     def open_table(self, name: str) -> Any:
         """A LanceDB table by name."""
@@ -199,11 +212,6 @@ class Archive:
 
     def _content_tables(self) -> list[str]:
         return [name for name in self.table_names() if name.startswith(("clips", "vectors_", "frames_"))]
-
-    def _open_or_create(self, name: str, schema: pa.Schema) -> Any:
-        if (self.folder / f"{name}.lance").exists():
-            return self._db.open_table(name)
-        return self._db.create_table(name, schema=schema)
 
 
 def open_archive(folder: Path) -> Archive:
@@ -286,6 +294,11 @@ def real_path(text: str) -> Path:
     """The path that `stored_path` wrote."""
     first, last = _ODD_BYTE_BASE + 0x80, _ODD_BYTE_BASE + 0xFF
     return Path("".join(chr(ord(c) - _ODD_BYTE_BASE + 0xDC00) if first <= ord(c) <= last else c for c in text))
+
+
+def _vector_table_names(encoder: EncoderRecord) -> tuple[str, str]:
+    tag = encoder.fingerprint[:12]
+    return f"vectors_{tag}", f"frames_{tag}"
 
 
 def _add(table: Any, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
@@ -13,7 +13,7 @@ from pathlib import PurePath
 from savecli.archive.schema import VideoRow
 from savecli.archive.store import Archive, sql_in
 
-_COLUMNS = ("path", "video_id", "root", "title", "duration_s", "mtime_ns", "language")
+_COLUMNS = ("path", "video_id", "root", "title", "duration_s", "mtime_ns", "language", "is_missing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,25 +44,40 @@ class Eligible:
     """The videos that may be found.
 
     Args:
-        rows: files by content; several files may share one.
+        filters: what was asked for; files that are gone never qualify.
         condition: SQL over `video_id` that says the same, or None when every video may be found.
     """
 
-    rows: dict[str, list[VideoRow]]
+    filters: Filters
     condition: str | None
+
+    def files(self, archive: Archive, video_ids: Iterable[str]) -> dict[str, list[VideoRow]]:
+        """The files that qualify, by content and in order of path; a content without any is left out."""
+        rows = archive.video_rows(sql_in("video_id", set(video_ids)), columns=_COLUMNS)
+        files: dict[str, list[VideoRow]] = defaultdict(list)
+        for row in sorted(rows, key=lambda row: row.path):
+            if _is_allowed(row, self.filters):
+                files[row.video_id].append(row)
+        return dict(files)
 
 
 def eligible_videos(archive: Archive, filters: Filters) -> Eligible:
-    """Apply `filters` to the files of the archive; files that are gone never qualify."""
-    known = archive.video_rows(_condition(filters), columns=_COLUMNS)
-    kept = [row for row in known if _path_allowed(row, filters)]
-    rows: dict[str, list[VideoRow]] = defaultdict(list)
-    for row in sorted(kept, key=lambda row: row.path):
-        rows[row.video_id].append(row)
-    num_files = archive.videos.count_rows()
-    if len(kept) == num_files:
-        return Eligible(rows, None)
-    return Eligible(rows, sql_in("video_id", rows))
+    """What `filters` leave, as a condition of as few ids as possible: long lists slow a search down."""
+    if filters == Filters():
+        gone = _ids(archive, "is_missing = true")
+        out = gone - _ids(archive, f"is_missing = false AND {sql_in('video_id', gone)}") if gone else gone
+        return Eligible(filters, f"NOT ({sql_in('video_id', out)})" if out else None)
+    rows = archive.video_rows(columns=_COLUMNS)
+    kept = {row.video_id for row in rows if _is_allowed(row, filters)}
+    out = {row.video_id for row in rows} - kept
+    if not out:
+        return Eligible(filters, None)
+    shorter = sql_in("video_id", kept) if len(kept) <= len(out) else f"NOT ({sql_in('video_id', out)})"
+    return Eligible(filters, shorter)
+
+
+def _ids(archive: Archive, where: str) -> set[str]:
+    return {row.video_id for row in archive.video_rows(where, columns=("path", "video_id"))}
 
 
 def matches_path(path: str, root: str, pattern: str) -> bool:
@@ -85,22 +100,21 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(translate(pattern))
 
 
-def _condition(filters: Filters) -> str:
-    parts = ["is_missing = false"]
-    if filters.after_ns is not None:
-        parts.append(f"mtime_ns >= {filters.after_ns}")
-    if filters.before_ns is not None:
-        parts.append(f"mtime_ns < {filters.before_ns}")
-    if filters.longer_s is not None:
-        parts.append(f"duration_s >= {filters.longer_s}")
-    if filters.shorter_s is not None:
-        parts.append(f"duration_s <= {filters.shorter_s}")
-    if filters.languages:
-        parts.append(sql_in("language", filters.languages))
-    return " AND ".join(parts)
+def _is_allowed(row: VideoRow, filters: Filters) -> bool:
+    return not row.is_missing and _fits(row, filters) and _path_fits(row, filters)
 
 
-def _path_allowed(row: VideoRow, filters: Filters) -> bool:
+def _fits(row: VideoRow, filters: Filters) -> bool:
+    return (
+        (filters.after_ns is None or row.mtime_ns >= filters.after_ns)
+        and (filters.before_ns is None or row.mtime_ns < filters.before_ns)
+        and (filters.longer_s is None or row.duration_s >= filters.longer_s)
+        and (filters.shorter_s is None or row.duration_s <= filters.shorter_s)
+        and (not filters.languages or row.language in filters.languages)
+    )
+
+
+def _path_fits(row: VideoRow, filters: Filters) -> bool:
     def matches_any(patterns: Sequence[str]) -> bool:
         return any(matches_path(row.path, row.root, pattern) for pattern in patterns)
 

@@ -13,7 +13,7 @@ from savecli.archive.schema import ClipRow
 from savecli.archive.store import Archive, sql_in
 from savecli.search.confidence import Level
 from savecli.search.filters import Eligible
-from savecli.search.rank import MAX_MOMENTS_PER_VIDEO, ScoredVideo
+from savecli.search.rank import MAX_MOMENTS_PER_VIDEO, ScoredMoment, ScoredVideo
 from savecli.search.results import Moment, Ranks, Snippet
 from savecli.search.snippets import make_snippet
 
@@ -44,7 +44,7 @@ def find_phrase(archive: Archive, phrase: str, eligible: Eligible, *, limit: int
         query = query.where(eligible.condition, prefilter=True)
     rows = query.select(["video_id", "path", "_score"]).to_list()
     rows.sort(key=lambda row: (-row["_score"], row["path"]))
-    order = list(dict.fromkeys(row["video_id"] for row in rows if row["video_id"] in eligible.rows))
+    order = list(dict.fromkeys(row["video_id"] for row in rows))
     found = dict(_occurrences(archive, order, wanted))
     videos = [video_id for video_id in order if video_id in found]
     return [_scored(video_id, found[video_id], rank) for rank, video_id in enumerate(videos, start=1)]
@@ -76,17 +76,11 @@ def _exact_terms(text: str, language: str) -> tuple[str, ...]:
 def _scored(video_id: str, occurrences: list[list[_Token]], rank: int) -> ScoredVideo:
     score = round(1 / rank, 6)
     moments = [
-        Moment(
-            start_s=run[0].start_s,
-            end_s=run[-1].end_s,
-            score=score,
-            confidence="high",
-            ranks=Ranks(said=rank),
-            snippet=_snippet(run),
-        )
+        Moment(run[0].start_s, run[-1].end_s, score, "high", Ranks(said=rank), _snippet(run))
         for run in occurrences[:MAX_MOMENTS_PER_VIDEO]
     ]
-    return ScoredVideo(video_id, score, Level.HIGH, tuple(moments))
+    scored = tuple(ScoredMoment(moment, Level.HIGH, text="", matched=frozenset()) for moment in moments)
+    return ScoredVideo(video_id, score, Level.HIGH, scored)
 
 
 def _snippet(run: list[_Token]) -> Snippet | None:

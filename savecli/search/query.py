@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from savecli.archive.calibration import read_calibration
 from savecli.archive.plan import is_gone
+from savecli.archive.schema import VideoRow
 from savecli.archive.store import Archive, real_path
 from savecli.core.errors import UsageError
 from savecli.search.candidates import (
@@ -24,7 +25,7 @@ from savecli.search.candidates import (
 )
 from savecli.search.confidence import Level
 from savecli.search.filters import Eligible, Filters, eligible_videos
-from savecli.search.matching import query_terms
+from savecli.search.matching import QueryTerms, query_terms
 from savecli.search.phrase import find_phrase
 from savecli.search.rank import ScoredVideo, group_by_video, score_clips
 from savecli.search.results import Answer, VideoHit
@@ -71,32 +72,35 @@ def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText
     """
     _check(archive, request)
     eligible = eligible_videos(archive, request.filters)
+    query = query_terms(request.text, language=archive.manifest.language)
     if request.is_phrase:
         found = find_phrase(archive, request.text, eligible, limit=request.limit)
     else:
-        found = _search_hybrid(archive, request, eligible, encode_text)
+        found = _search_hybrid(archive, request, query, eligible, encode_text)
     believable = found if request.show_all else [_believable(video) for video in found if video.level > Level.LOW]
-    hits = [_hit(video, eligible, rank) for rank, video in enumerate(believable[: request.limit], start=1)]
+    shown = believable[: request.limit] or found[:1]
+    files = eligible.files(archive, [video.video_id for video in shown])
+    hits = [_hit(video, query, files[video.video_id], rank) for rank, video in enumerate(shown, start=1)]
     return Answer(
         query=request.text,
         encoder=archive.manifest.encoder.name if archive.manifest.encoder else "words",
-        videos=tuple(hits),
-        best=_hit(found[0], eligible, 1) if found and not hits else None,
+        videos=tuple(hits) if believable else (),
+        best=hits[0] if hits and not believable else None,
     )
 
 
 def _search_hybrid(
-    archive: Archive, request: Request, eligible: Eligible, encode_text: EncodeText | None
+    archive: Archive, request: Request, query: QueryTerms, eligible: Eligible, encode_text: EncodeText | None
 ) -> list[ScoredVideo]:
     candidates = _candidates(archive, request, eligible, encode_text)
     rows = {clip.clip_id: clip for clip in candidates.said.clips}
     wanted = {*candidates.seen.clip_ids, *candidates.meant.clip_ids}
     wanted |= {f"{video_id}:0" for video_id in candidates.named}  # a name alone points at the beginning
     rows |= {clip.clip_id: clip for clip in fetch_clips(archive, sorted(wanted - rows.keys()))}
-    titles = {video_id: files[0].title for video_id, files in eligible.rows.items()}
-    query = query_terms(request.text, language=archive.manifest.language)
+    files = eligible.files(archive, {clip.video_id for clip in rows.values()})
+    titles = {video_id: members[0].title for video_id, members in files.items()}
     # A clip without a video row belongs to a video that is being written at this moment.
-    clips = [clip for clip in rows.values() if clip.video_id in eligible.rows]
+    clips = [clip for clip in rows.values() if clip.video_id in files]
     return group_by_video(score_clips(candidates, clips, titles, query), query)
 
 
@@ -134,11 +138,10 @@ def _check(archive: Archive, request: Request) -> None:
 
 def _believable(video: ScoredVideo) -> ScoredVideo:
     """The video without the moments that only have company."""
-    return replace(video, moments=tuple(moment for moment in video.moments if moment.confidence != "low"))
+    return replace(video, moments=tuple(moment for moment in video.moments if moment.level > Level.LOW))
 
 
-def _hit(video: ScoredVideo, eligible: Eligible, rank: int) -> VideoHit:
-    files = eligible.rows[video.video_id]
+def _hit(video: ScoredVideo, query: QueryTerms, files: Sequence[VideoRow], rank: int) -> VideoHit:
     paths = [str(real_path(file.path)) for file in files]
     there = [path for path in paths if not is_gone(Path(path))]
     shown = there[0] if there else paths[0]
@@ -148,7 +151,7 @@ def _hit(video: ScoredVideo, eligible: Eligible, rank: int) -> VideoHit:
         root=str(real_path(files[paths.index(shown)].root)),
         video_id=video.video_id,
         score=video.score,
-        moments=video.moments,
+        moments=tuple(moment.with_snippet(query) for moment in video.moments),
         also_at=tuple(path for path in paths if path != shown),
         is_available=bool(there),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from savecli.archive.schema import ClipRow
 from savecli.search.candidates import Candidates
@@ -39,13 +39,30 @@ class ScoredClip:
 
 
 @dataclass(frozen=True)
+class ScoredMoment:
+    """A moment before its snippet is cut, which is done only for what is shown. `text` is all that is said in it."""
+
+    moment: Moment
+    level: Level
+    text: str
+    matched: frozenset[str]
+
+    def with_snippet(self, query: QueryTerms) -> Moment:
+        """The moment with the passage that matches best, unless it has one already."""
+        if self.moment.snippet is not None:
+            return self.moment
+        matches = match_spans(self.text, query) if self.matched else ()
+        return replace(self.moment, snippet=make_snippet(self.text, matches))
+
+
+@dataclass(frozen=True)
 class ScoredVideo:
     """A video with its best moments, best first."""
 
     video_id: str
     score: float
     level: Level
-    moments: tuple[Moment, ...]
+    moments: tuple[ScoredMoment, ...]
 
 
 def fuse_ranks(*orders: Sequence[str]) -> list[str]:
@@ -110,14 +127,9 @@ def group_by_video(clips: Iterable[ScoredClip], query: QueryTerms) -> list[Score
 
 
 def _scored_video(video_id: str, clips: list[ScoredClip], query: QueryTerms) -> ScoredVideo:
-    found = sorted((_moment(group, query) for group in _moment_groups(clips, query)), key=_best_first)
-    moments = [moment for moment, _ in found[:MAX_MOMENTS_PER_VIDEO]]
-    return ScoredVideo(video_id, moments[0].score, found[0][1], tuple(moments))
-
-
-def _best_first(found: tuple[Moment, Level]) -> tuple[float, float]:
-    moment, _ = found
-    return -moment.score, moment.start_s
+    found = [_moment(group, query) for group in _moment_groups(clips, query)]
+    found.sort(key=lambda scored: (-scored.moment.score, scored.moment.start_s))
+    return ScoredVideo(video_id, found[0].moment.score, found[0].level, tuple(found[:MAX_MOMENTS_PER_VIDEO]))
 
 
 def _moment_groups(clips: list[ScoredClip], query: QueryTerms) -> list[list[ScoredClip]]:
@@ -148,7 +160,7 @@ def _moment_groups(clips: list[ScoredClip], query: QueryTerms) -> list[list[Scor
     return groups
 
 
-def _moment(group: list[ScoredClip], query: QueryTerms) -> tuple[Moment, Level]:
+def _moment(group: list[ScoredClip], query: QueryTerms) -> ScoredMoment:
     text = " ".join(clip.clip.text for clip in group if clip.clip.text)
     matched = frozenset().union(*(clip.matched for clip in group))
     levels = [clip.level for clip in group]
@@ -157,16 +169,14 @@ def _moment(group: list[ScoredClip], query: QueryTerms) -> tuple[Moment, Level]:
     level = max(levels)
     best = max(clip.score for clip in group)
     gain = LEVEL_WEIGHT[level] / LEVEL_WEIGHT[max(clip.level for clip in group)]
-    matches = match_spans(text, query) if matched else ()
     moment = Moment(
         start_s=group[0].clip.start_s,
         end_s=group[-1].clip.end_s,
         score=round(best * gain, 6),
         confidence=confidence_of(level),
         ranks=_best_ranks(clip.ranks for clip in group),
-        snippet=make_snippet(text, matches),
     )
-    return moment, level
+    return ScoredMoment(moment, level, text, matched)
 
 
 def _best_ranks(ranks: Iterable[Ranks]) -> Ranks:

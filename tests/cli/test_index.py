@@ -28,6 +28,11 @@ def test_plan_writes_nothing(save: Save, library: Library) -> None:
     outcome = save.index(library.folder, "--plan")
     assert outcome.out.startswith("Plan: 1 new · 2 s to index · encoder: words")
     assert not save.archive.exists()
+    save.index(library.folder)
+    before = _versions(save.archive)
+    library.add("b.mp4", "there")
+    assert "1 new, 1 unchanged" in save.index(library.folder, "--plan").out
+    assert _versions(save.archive) == before
 
 
 def test_a_second_run_has_nothing_to_do(save: Save, library: Library) -> None:
