@@ -26,11 +26,11 @@ os.environ.setdefault("LANCEDB_LOG", "error")
 
 from benchmarks.media import benchmark_media
 from benchmarks.random_clip import make_random_clip
+from savecli.archive.create import create_archive
 from savecli.archive.encoder import encoder_record, load_encoder, resolve_encoder
 from savecli.archive.executors import ThreadExecutor
 from savecli.archive.plan import plan_index
 from savecli.archive.run import run_index
-from savecli.archive.store import create_archive
 from savecli.core.encoder import Encoder
 from savecli.core.progress import NoProgress
 from savecli.core.records import NO_SPEECH, ClipInput, Transcript, VideoInfo

@@ -26,9 +26,10 @@ import pyarrow as pa
 
 os.environ.setdefault("LANCEDB_LOG", "error")
 
+from savecli.archive.create import create_archive
 from savecli.archive.manifest import EncoderRecord
 from savecli.archive.schema import CLIPS, VIDEOS, vectors_schema
-from savecli.archive.store import ROWS_PER_BATCH, Archive, VectorTables, create_archive, open_archive
+from savecli.archive.store import ROWS_PER_BATCH, Archive, VectorTables, open_archive
 from savecli.archive.upkeep import finish
 from savecli.search.filters import Filters
 from savecli.search.query import Request, search_videos

@@ -19,11 +19,12 @@ from savecli.archive.encoder import (
 )
 from savecli.archive.executors import ThreadExecutor
 from savecli.archive.manifest import EncoderRecord
+from savecli.archive.paths import real_path
 from savecli.archive.plan import IndexPlan, Todo, is_gone, plan_index
 from savecli.archive.prepare import Transcriber, moved_row
 from savecli.archive.run import IndexReport, apply_renewals, rows_without_vectors, run_index, run_reencode
 from savecli.archive.schema import VideoRow
-from savecli.archive.store import Archive, real_path
+from savecli.archive.store import Archive
 from savecli.archive.upkeep import finish
 from savecli.core.errors import SaveError, UsageError
 from savecli.core.progress import Progress

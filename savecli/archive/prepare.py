@@ -10,10 +10,10 @@ from typing import Protocol
 
 from savecli.archive.analyzer import title_words
 from savecli.archive.hashing import content_hash, sample_hash
+from savecli.archive.paths import stored_path
 from savecli.archive.plan import Todo
 from savecli.archive.schema import ClipRow, VideoRow
 from savecli.archive.speech import SpeechTrack
-from savecli.archive.store import stored_path
 from savecli.core.errors import MediaError
 from savecli.core.records import ClipInput, Frame, InputNeeds, Span, Transcript, VideoInfo
 from savecli.media.clips import read_clips

@@ -9,9 +9,10 @@ from typing import Any
 
 import lancedb
 
+from savecli.archive.create import create_text_indexes
 from savecli.archive.manifest import FILE_NAME, read_manifest
 from savecli.archive.schema import CLIPS, FAILURES, VIDEOS
-from savecli.archive.store import Archive, NoArchive, create_text_indexes, open_archive
+from savecli.archive.store import Archive, NoArchive, open_archive
 from savecli.core.errors import SaveError
 
 # Going back further than this would silently lose more than one run's work.

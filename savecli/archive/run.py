@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from savecli.archive.executors import Executor
+from savecli.archive.paths import real_path, stored_path
 from savecli.archive.plan import IndexPlan, Todo
 from savecli.archive.prepare import (
     ClipReady,
@@ -24,7 +25,7 @@ from savecli.archive.prepare import (
     prepare_video,
 )
 from savecli.archive.schema import ClipRow, FailureRow, VideoRow
-from savecli.archive.store import Archive, VectorTables, distinct, real_path, sql_in, stored_path
+from savecli.archive.store import Archive, VectorTables, distinct, sql_in
 from savecli.archive.upkeep import optimise
 from savecli.core.encoder import Encoder
 from savecli.core.errors import SaveError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -13,9 +12,7 @@ import lancedb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from lancedb.index import FTS
 
-from savecli.archive.analyzer import analyzer_options
 from savecli.archive.manifest import FILE_NAME, EncoderRecord, Manifest, read_manifest, write_manifest
 from savecli.archive.schema import (
     CLIPS,
@@ -230,44 +227,6 @@ def open_archive(folder: Path) -> Archive:
     return Archive(folder, read_manifest(folder))
 
 
-def create_archive(folder: Path) -> Archive:
-    """A new, empty archive in `folder`, which may exist if it is empty.
-
-    Raises:
-        SaveError: the folder holds other things, cannot be written, or its disk lacks hard links.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        strangers = [path.name for path in folder.iterdir() if not _is_ours(path.name)]
-    except OSError as error:
-        raise SaveError(
-            f"the archive {folder} cannot be created",
-            why=error.strerror or str(error),
-            fix="choose a folder you can write to with `--archive`",
-        ) from error
-    if strangers:
-        raise SaveError(
-            f"{folder} is not an archive",
-            why=f"it holds other files, e.g. {sorted(strangers)[0]!r}",
-            fix="give an empty or a new folder with `--archive`",
-        )
-    _check_hard_links(folder)
-    manifest = Manifest()
-    db = lancedb.connect(str(folder))
-    for name, schema in (("videos", VIDEOS), ("clips", CLIPS), ("failures", FAILURES)):
-        db.create_table(name, schema=schema, mode="overwrite")
-    create_text_indexes(db.open_table("videos"), db.open_table("clips"), language=manifest.language)
-    write_manifest(folder, manifest)  # last: its presence makes the folder an archive
-    return Archive(folder, manifest)
-
-
-def create_text_indexes(videos: Any, clips: Any, *, language: str) -> None:
-    """Full-text indexes over what is said in clips and whole videos, and over file names."""
-    for table, column in ((clips, "text"), (videos, "transcript"), (videos, "title")):
-        config = FTS(with_position=True, **analyzer_options(language))
-        table.create_index(column, config=config, replace=True)
-
-
 def sql_in(column: str, values: Iterable[str]) -> str:
     """An SQL condition `column IN (…)` with the values quoted; false for no values."""
     quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(values))
@@ -278,22 +237,6 @@ def distinct(table: Any, column: str) -> list[str]:
     """Distinct values of a string column."""
     values = table.search().select([column]).to_arrow().column(column)
     return [str(value) for value in values.unique().to_pylist()]
-
-
-# A file name need not be valid UTF-8, but a column of strings must be: each odd byte is kept as one character of
-# this private-use block, which no file system uses for names of its own.
-_ODD_BYTE_BASE = 0xF700
-
-
-def stored_path(path: Path | str) -> str:
-    """The path as a valid Unicode string that `real_path` turns back."""
-    return "".join(chr(ord(c) - 0xDC00 + _ODD_BYTE_BASE) if 0xDC80 <= ord(c) <= 0xDCFF else c for c in os.fspath(path))
-
-
-def real_path(text: str) -> Path:
-    """The path that `stored_path` wrote."""
-    first, last = _ODD_BYTE_BASE + 0x80, _ODD_BYTE_BASE + 0xFF
-    return Path("".join(chr(ord(c) - _ODD_BYTE_BASE + 0xDC00) if first <= ord(c) <= last else c for c in text))
 
 
 def _vector_table_names(encoder: EncoderRecord) -> tuple[str, str]:
@@ -333,24 +276,3 @@ def _frame_rows(clips: Sequence[ClipRow], embeddings: Sequence[ClipEmbedding]) -
 
 def _values(vector: npt.NDArray[np.float32] | None) -> list[float] | None:
     return None if vector is None else vector.astype(np.float32).tolist()
-
-
-def _is_ours(name: str) -> bool:
-    return name.endswith((".lance", ".tmp", ".npz")) or name in {"write.lock", "writing", FILE_NAME}
-
-
-def _check_hard_links(folder: Path) -> None:
-    """LanceDB commits by hard link: without them every write would fail half way."""
-    probe, link = folder / "hardlink.tmp", folder / "hardlink2.tmp"
-    try:
-        probe.write_bytes(b"")
-        os.link(probe, link)
-    except OSError as error:
-        raise SaveError(
-            f"the archive cannot live in {folder}",
-            why=f"its disk has no hard links, as exFAT, FAT and some network drives ({error.strerror})",
-            fix="keep the archive on another disk with `--archive`; the videos may stay where they are",
-        ) from error
-    finally:
-        probe.unlink(missing_ok=True)
-        link.unlink(missing_ok=True)

@@ -13,7 +13,8 @@ from typing import Any
 from lancedb.index import BTree, IvfRq
 
 from savecli.archive.analyzer import STEMMED_LANGUAGES, index_language
-from savecli.archive.store import KEEP_VERSIONS, Archive, create_text_indexes
+from savecli.archive.create import create_text_indexes
+from savecli.archive.store import KEEP_VERSIONS, Archive
 
 log = logging.getLogger(__name__)
 

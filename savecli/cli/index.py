@@ -122,10 +122,11 @@ def _show_plan(folder: Path, settings: IndexSettings, *, offline: bool) -> int:
 
 
 def _index(folder: Path, settings: IndexSettings, config: SpeechConfig, *, offline: bool) -> int:
+    from savecli.archive.create import create_archive
     from savecli.archive.job import carry_out, survey_index
     from savecli.archive.lock import writing
     from savecli.archive.manifest import FILE_NAME
-    from savecli.archive.store import create_archive, open_archive
+    from savecli.archive.store import open_archive
     from savecli.cli.progress_bar import shown_progress
     from savecli.model.hub import Hub
     from savecli.transcript.choose import build_transcriber

@@ -84,7 +84,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _show_failures(archive: Archive, *, as_json: bool) -> None:
-    from savecli.archive.store import real_path
+    from savecli.archive.paths import real_path
     from savecli.cli.render import one_line
 
     failures = archive.failure_rows()

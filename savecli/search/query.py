@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from savecli.archive.calibration import read_calibration
+from savecli.archive.paths import real_path
 from savecli.archive.plan import is_gone
 from savecli.archive.schema import VideoRow
-from savecli.archive.store import Archive, real_path
+from savecli.archive.store import Archive
 from savecli.core.errors import UsageError
 from savecli.search.candidates import (
     Candidates,

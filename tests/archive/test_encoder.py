@@ -85,8 +85,7 @@ class TestChoosing:
         choice = resolve_encoder("auto", hub=Hub(offline=True, cache_dir=tmp_path))
         assert choice.name == "words"
         assert choice.reason == "CLIP weights are not here and the hub cannot be reached (--offline forbids downloads)"
-        assert "save models pull clip:ViT-B-32/openai --dir FOLDER" in choice.better
-        assert "--encoder clip:FOLDER" in choice.better
+        assert "save models pull clip`, then `save index --encoder clip --rebuild" in choice.better
 
     def test_auto_takes_clip_when_it_can_be_downloaded_or_is_here(self, tmp_path, monkeypatch):
         monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
@@ -223,7 +222,7 @@ class TestReopening:
         make_tiny_clip(tmp_path / "clip", seed=2)
         with pytest.raises(WeightsError, match="not the ones this archive was made with") as caught:
             load_text_encoder(record, hub=OFFLINE)
-        assert f"save index VIDEOS --encoder {spec}" in caught.value.fix
+        assert f"save index --encoder {spec} --rebuild" in caught.value.fix
 
     def test_weights_that_are_gone_are_named(self, tmp_path):
         spec = make_tiny_clip(tmp_path / "clip")

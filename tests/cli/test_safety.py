@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from savecli.archive.create import create_archive
 from savecli.archive.lock import writing
-from savecli.archive.store import create_archive
 from savecli.core.errors import SaveError
 from tests.cli.conftest import SAVE, Library, Save, kill
 
