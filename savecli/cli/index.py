@@ -127,10 +127,12 @@ def _index(folder: Path, settings: IndexSettings, config: SpeechConfig, *, offli
     from savecli.archive.lock import writing
     from savecli.archive.manifest import FILE_NAME
     from savecli.archive.store import open_archive
+    from savecli.cli.memory import return_freed_memory
     from savecli.cli.progress_bar import shown_progress
     from savecli.model.hub import Hub
     from savecli.transcript.choose import build_transcriber
 
+    return_freed_memory()
     hub = Hub(offline=offline)
     is_new = not (folder / FILE_NAME).exists()
     if is_new:

@@ -75,23 +75,39 @@ def answer_lines(answer: Answer, *, colour: bool, width: int | None = None) -> I
             head = f"{number:>{number_width}}  {_BOLD + name + _RESET if colour else name}"
             facts = (f"{_span(moment):<{time_width}}", f"{moment.confidence:<6}", _evidence(moment.ranks))
             yield _GAP.join((head, *facts)).rstrip()
-            if moment.snippet is not None:
-                yield " " * (number_width + 2) + marked(moment, colour=colour)
+            indent = " " * (number_width + 2)
+            for line in snippet_lines(moment, width=width and width - len(indent), colour=colour):
+                yield indent + line
         yield from (f"{'':{number_width}}  also at {one_line(path)}" for path in hit.also_at)
         if not hit.is_available:
             text = "its drive is not connected, or the file is gone"
             yield " " * (number_width + 2) + (f"{_DIM}{text}{_RESET}" if colour else text)
 
 
-def marked(moment: Moment, *, colour: bool) -> str:
-    """The snippet on one line, matched words in bold on a terminal."""
+def snippet_lines(moment: Moment, *, width: int | None, colour: bool) -> Iterator[str]:
+    """The snippet, broken between words where a width is given, matched words in bold where colour is."""
     if moment.snippet is None:
-        return ""
-    text, parts, cursor = moment.snippet.text, [], 0
-    for start, end in moment.snippet.matches if colour else ():
-        parts += [text[cursor:start], _BOLD, text[start:end], _RESET]
-        cursor = end
-    return one_line("").join([*parts, text[cursor:]]).replace("\n", " ")
+        return
+    text = "".join(c if c.isprintable() else " " for c in moment.snippet.text)  # of the same length: offsets hold
+    matches = moment.snippet.matches if colour else ()
+    for start, end in _broken(text, max(width, 20)) if width else [(0, len(text))]:
+        parts, cursor = [], start
+        for low, high in ((max(low, start), min(high, end)) for low, high in matches):
+            if low < high:
+                parts += [text[cursor:low], _BOLD, text[low:high], _RESET]
+                cursor = high
+        yield "".join([*parts, text[cursor:end]])
+
+
+def _broken(text: str, width: int) -> Iterator[tuple[int, int]]:
+    """`(start, end)` of lines of at most `width` characters, broken at spaces where there are any."""
+    start = 0
+    while len(text) - start > width:
+        at = text.rfind(" ", start + 1, start + width + 1)
+        end = at if at > start else start + width
+        yield start, end
+        start = end + 1 if at > start else end
+    yield start, len(text)
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
