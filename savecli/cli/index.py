@@ -209,10 +209,16 @@ def _summarise(survey: Survey, report: IndexReport) -> None:
     line = f"Indexed {count(report.num_videos, 'video')}, {count(report.num_clips, 'clip')}."
     if len(report.skipped) == 1:
         skipped = report.skipped[0]
-        line += f" Skipped 1: {one_line(skipped.path.name)}: {skipped.reason} (save status --failed)"
+        line += f" Skipped 1: {one_line(_shown(skipped.path, survey.roots))}: {skipped.reason} (save status --failed)"
     elif report.skipped:
         line += f" Skipped {len(report.skipped)} (save status --failed)"
     click.echo(line, err=True)
+
+
+def _shown(path: Path, roots: tuple[Path, ...]) -> str:
+    """The path below its root, as the user thinks of it."""
+    below = [path.relative_to(root) for root in roots if path != root and path.is_relative_to(root)]
+    return str(min(below, key=lambda part: len(part.parts), default=path.name))
 
 
 def _exit_code(survey: Survey, report: IndexReport | None) -> int:
