@@ -17,10 +17,26 @@ from savecli.core.errors import SaveError
 
 
 def create_archive(folder: Path) -> Archive:
-    """A new, empty archive in `folder`, which may exist if it is empty.
+    """A new, empty archive in `folder`. Needs the write lock where two may do it at once.
 
     Raises:
-        SaveError: the folder holds other things, cannot be written, or its disk lacks hard links.
+        SaveError: see `make_place`.
+    """
+    make_place(folder)
+    manifest = Manifest()
+    db = lancedb.connect(str(folder))
+    for name, schema in (("videos", VIDEOS), ("clips", CLIPS), ("failures", FAILURES)):
+        db.create_table(name, schema=schema, mode="overwrite")
+    create_text_indexes(db.open_table("videos"), db.open_table("clips"), language=manifest.language)
+    write_manifest(folder, manifest)  # last: its presence makes the folder an archive
+    return Archive(folder, manifest)
+
+
+def make_place(folder: Path) -> None:
+    """Make sure that `folder` exists, is free for an archive, and that an archive can live there.
+
+    Raises:
+        SaveError: it holds other things, cannot be written, or its disk lacks hard links.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -38,13 +54,6 @@ def create_archive(folder: Path) -> Archive:
             fix="give an empty or a new folder with `--archive`",
         )
     _check_hard_links(folder)
-    manifest = Manifest()
-    db = lancedb.connect(str(folder))
-    for name, schema in (("videos", VIDEOS), ("clips", CLIPS), ("failures", FAILURES)):
-        db.create_table(name, schema=schema, mode="overwrite")
-    create_text_indexes(db.open_table("videos"), db.open_table("clips"), language=manifest.language)
-    write_manifest(folder, manifest)  # last: its presence makes the folder an archive
-    return Archive(folder, manifest)
 
 
 def create_text_indexes(videos: Any, clips: Any, *, language: str) -> None:
@@ -60,7 +69,7 @@ def _is_ours(name: str) -> bool:
 
 def _check_hard_links(folder: Path) -> None:
     """LanceDB commits by hard link: without them every write would fail half way."""
-    probe, link = folder / "hardlink.tmp", folder / "hardlink2.tmp"
+    probe, link = folder / f"probe-{os.getpid()}.tmp", folder / f"link-{os.getpid()}.tmp"
     try:
         probe.write_bytes(b"")
         os.link(probe, link)

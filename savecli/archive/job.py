@@ -90,6 +90,17 @@ class Survey:
         return self.todo_s + sum(row.duration_s for row in self.to_reencode)
 
 
+def check_settings(settings: IndexSettings, *, hub: Hub) -> None:
+    """Whether a new archive can be made with these settings: a mistyped folder must not leave an empty one behind.
+
+    Raises:
+        UsageError: no roots, or one that does not exist; no such encoder.
+        WeightsError: the encoder's weights cannot be had.
+    """
+    _roots(None, settings)
+    _asked_for(None, settings, hub)
+
+
 def survey_index(archive: Archive | None, settings: IndexSettings, *, hub: Hub) -> Survey:
     """Look at the disk and decide; loads no model and writes nothing.
 

@@ -122,8 +122,8 @@ def _show_plan(folder: Path, settings: IndexSettings, *, offline: bool) -> int:
 
 
 def _index(folder: Path, settings: IndexSettings, config: SpeechConfig, *, offline: bool) -> int:
-    from savecli.archive.create import create_archive
-    from savecli.archive.job import carry_out, survey_index
+    from savecli.archive.create import create_archive, make_place
+    from savecli.archive.job import carry_out, check_settings, survey_index
     from savecli.archive.lock import writing
     from savecli.archive.manifest import FILE_NAME
     from savecli.archive.store import open_archive
@@ -134,13 +134,12 @@ def _index(folder: Path, settings: IndexSettings, config: SpeechConfig, *, offli
 
     return_freed_memory()
     hub = Hub(offline=offline)
-    is_new = not (folder / FILE_NAME).exists()
-    if is_new:
-        survey_index(None, settings, hub=hub)  # a mistyped folder must not leave an empty archive behind
-        create_archive(folder)
+    if not (folder / FILE_NAME).exists():
+        check_settings(settings, hub=hub)
+        make_place(folder)
     try:
         with writing(folder) as was_torn:
-            archive = open_archive(folder)
+            archive = open_archive(folder) if (folder / FILE_NAME).exists() else create_archive(folder)
             if was_torn:
                 archive.drop_orphans()
             survey = survey_index(archive, settings, hub=hub)
