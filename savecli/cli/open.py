@@ -30,29 +30,32 @@ def open_hit(number: str, only_print: bool) -> int:
             why="its drive is not connected, or the file was moved",
             fix="run the query again",
         )
-    command = player_command(hit.path, hit.start_s)
     if only_print:
-        click.echo(shlex.join(command))
+        click.echo(shlex.join(player_command(hit.path, hit.start_s) or mpv_command(hit.path, hit.start_s)))
         return 0
+    command = player_command(hit.path, hit.start_s)
+    if command is None:
+        raise SaveError("no video player was found", why="looked for mpv, VLC and the desktop's own", fix="install mpv")
     subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return 0
 
 
-def player_command(path: Path, start_s: float) -> list[str]:
-    """The best player here, as arguments; a path that begins with a dash cannot pass for an option.
+def mpv_command(path: Path, start_s: float) -> list[str]:
+    """mpv from that second; a path that begins with a dash cannot pass for an option."""
+    return ["mpv", f"--start={start_s:.2f}", "--", str(path)]
 
-    Raises:
-        SaveError: there is none.
-    """
+
+def player_command(path: Path, start_s: float) -> list[str] | None:
+    """The best player here, as arguments; None when there is none."""
     if shutil.which("mpv"):
-        return ["mpv", f"--start={start_s:.2f}", "--", str(path)]
+        return mpv_command(path, start_s)
     vlc = shutil.which("vlc") or _mac_application("VLC")
     if vlc:
         return [vlc, f"--start-time={start_s:.2f}", path.absolute().as_uri()]
     opener = {"darwin": "open", "win32": "explorer"}.get(sys.platform, "xdg-open")
     if shutil.which(opener):
         return [opener, str(path.absolute())]
-    raise SaveError("no video player was found", why="looked for mpv, VLC and the desktop's own", fix="install mpv")
+    return None
 
 
 def _mac_application(name: str) -> str | None:
