@@ -41,7 +41,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
 # Name of the module where it differs from the name of the distribution.
 MODULE_OF = {"open_clip_torch": "open_clip"}
 # Declared without being imported by name: what other libraries load at run time.
-LOADED_BY_OTHERS: set[str] = set()
+LOADED_BY_OTHERS = {"onnxscript"}
 
 
 def _imports(path: Path) -> Iterator[str]:
