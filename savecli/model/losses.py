@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch.nn import functional
 
-AlignmentKind = Literal["pearson", "kl", "mse", "huber", "contrastive"]
-ALIGNMENT_KINDS: tuple[AlignmentKind, ...] = ("pearson", "kl", "mse", "huber", "contrastive")
+from savecli.model.config import AlignmentKind
 
 # Below it a variance is rounding: its root has no usable gradient.
 _TINY = 1e-24

@@ -38,16 +38,19 @@ _AST = {
 }
 # Whole names, or beginnings of names that go on as they are; the first that fits counts.
 _MODEL = {
-    "resampler.queries": "query_tokens",
-    "resampler.positions": "query_position_embeddings.weight",
-    "frame_positions": "frame_position_embeddings.weight",
+    "head.resampler.queries": "query_tokens",
+    "head.resampler.positions": "query_position_embeddings.weight",
+    "head.temporal.positions": "frame_position_embeddings.weight",
     "logit_scale": "clip.logit_scale",
     "audio.projection": "clip.audio_projection",
     "audio.norm": "clip.audio.v.norm",
     "vision.tower": "clip.visual",
     "text.model": "clip",
 }
-_STACKS = {"audio_fusion.layers": "transformerClip.resblocks", "speech_fusion.layers": "transformerClip_ASR.resblocks"}
+_STACKS = {
+    "head.audio_fusion.layers": "transformerClip.resblocks",
+    "head.speech_fusion.layers": "transformerClip_ASR.resblocks",
+}
 SAVE_RESAMPLER, AVIGATE_RESAMPLER = "Audio_Resampler", "transformer_Fusion"
 
 # Their parameters that no output depends on: left behind on import, whatever their shape.
@@ -58,7 +61,7 @@ TRANSPOSED = frozenset({"query_tokens"})
 
 def reference_name(name: str, *, resampler: str = SAVE_RESAMPLER) -> str:
     """Their name of our parameter `name`; `resampler` is what they call that module, which differs by system."""
-    stacks = {**_STACKS, "resampler.layers": f"{resampler}.resblocks"}
+    stacks = {**_STACKS, "head.resampler.layers": f"{resampler}.resblocks"}
     for ours, theirs in stacks.items():
         if name.startswith(f"{ours}."):
             _, _, rest = name.removeprefix(f"{ours}.").partition(".")

@@ -22,7 +22,7 @@ def test_resampler(golden: Path) -> None:
         sizes["width"], layers=sizes["layers"], heads=sizes["heads"], queries=io["query_tokens"].shape[1]
     )
     named = {"query_position_embeddings.weight": io["query_position_embeddings"], "query_tokens": io["query_tokens"]}
-    load_named(module, "resampler", {**tensors(golden, "resampler_weights"), **named})
+    load_named(module, "head.resampler", {**tensors(golden, "resampler_weights"), **named})
     assert_close(module(io["audio_tokens"]), io["output"], 1e-4)
     for layer in range(sizes["layers"]):
         part = Resampler(sizes["width"], layers=layer + 1, heads=sizes["heads"], queries=len(module.queries))
@@ -34,7 +34,7 @@ def test_resampler(golden: Path) -> None:
 def test_fusion(golden: Path) -> None:
     sizes, io = said(golden, "fusion"), tensors(golden, "fusion_io")
     module = GatedFusion(sizes["width"], layers=sizes["layers"], heads=sizes["heads"])
-    load_named(module, "audio_fusion", tensors(golden, "fusion_weights"))
+    load_named(module, "head.audio_fusion", tensors(golden, "fusion_weights"))
     whole = io["video_mask"].bool().all(dim=1)
     for case in sizes["cases"]:
         frames, gates = module(io[f"{case}.visual"], io[f"{case}.memory"])
