@@ -7,12 +7,15 @@ them normal with deviation 0.02, norms 1 and 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from savecli.model.audio_names import audio_state
+from savecli.model.clip_checkpoint import NOT_WEIGHTS
+from savecli.model.convert import refuse_differences
 from savecli.model.save_model import SaveModel
 
 # Ours <- CLIP's, within a layer.
@@ -30,6 +33,30 @@ _FROM_CLIP = {
     "mlp_norm.weight": "ln_2.weight",
     "mlp_norm.bias": "ln_2.bias",
 }
+
+
+def fill_towers(
+    model: SaveModel, *, clip: Mapping[str, torch.Tensor], audio: Mapping[str, torch.Tensor] | None = None
+) -> None:
+    """Put pretrained weights into a fresh model's towers, and start the rest from them.
+
+    Args:
+        clip: a CLIP's state dict, by OpenAI or open_clip.
+        audio: of the audio encoder, under any of the names of `audio_names.py`; None keeps it as it is.
+
+    Raises:
+        WeightsError: names are missing or unknown.
+    """
+    towers = {_clip_name(name): name for name in model.state_dict() if not name.startswith(("head.", "audio."))}
+    _refuse(towers, clip, "the CLIP checkpoint")
+    state = {ours: clip[theirs] for theirs, ours in towers.items()}
+    if audio is not None:
+        held = {f"audio.{name}": value for name, value in audio_state(audio).items()}
+        wanted = [name for name in model.state_dict() if name.startswith(("audio.encoder.", "audio.norm."))]
+        _refuse(wanted, held, "the audio encoder's checkpoint")
+        state |= held
+    model.load_state_dict(state, strict=False)
+    start_from_clip(model)
 
 
 @torch.no_grad()
@@ -57,3 +84,14 @@ def _stacks(model: SaveModel) -> Iterator[nn.ModuleList]:
     for module in (head.resampler, head.audio_fusion, head.speech_fusion):
         if module is not None:
             yield module.layers
+
+
+def _clip_name(name: str) -> str:
+    """CLIP's name of a parameter of our towers."""
+    return name.replace("vision.tower.", "visual.", 1).removeprefix("text.model.")
+
+
+def _refuse(wanted: Iterable[str], held: Mapping[str, torch.Tensor], what: str) -> None:
+    names = set(wanted)
+    unknown = [name for name in held if name not in names and name not in NOT_WEIGHTS]
+    refuse_differences([name for name in sorted(names) if name not in held], unknown, what)
