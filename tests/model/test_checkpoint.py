@@ -125,7 +125,7 @@ def test_the_names_of_the_full_size_model(golden: Path) -> None:
     with torch.device("meta"):
         state = {name: torch.empty(shape) for name, shape in rows.items()}
     preset = find_preset("save")
-    assert replace(reference_config(state), clip=preset.clip) == preset
+    assert reference_config(state) == preset
     with Unfilled():
         ours = build_model(preset).state_dict()
     table = reference_table(ours)
@@ -168,7 +168,8 @@ def test_a_fresh_model_starts_where_theirs_does(golden: Path) -> None:
             assert deviation is not None, f"{name} from {source}"
             assert config.audio is not None
             expected = config.audio.width**-0.5 if "ast" in deviation[1] else float(deviation[1])
-            assert float(value.std()) == pytest.approx(expected, rel=0.3), name
+            spread = 5 / (2 * value.numel()) ** 0.5  # five deviations of a deviation
+            assert float(value.std()) == pytest.approx(expected, rel=spread), name
 
 
 def test_wrong_towers_are_refused(golden: Path) -> None:
