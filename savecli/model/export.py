@@ -79,7 +79,8 @@ def export_text(
             text.model, precision=precision, table_precision=_table_precision(precision, embedding)
         ).eval()
         tokens = _sample_tokens(graph) if sample is None else sample
-        drift = float((text(tokens) - graph.encoded(tokens)).norm(dim=-1).max())
+        expected = text(tokens.to(text.model.token_embedding.weight.device)).cpu()
+        drift = float((expected - graph.encoded(tokens)).norm(dim=-1).max())
         if not drift <= MAX_DRIFT[precision]:
             raise SaveError(
                 f"the {precision} text side differs too much from the model",
@@ -93,7 +94,7 @@ def export_text(
             return ExportedText(path, None, precision, drift)
         table = folder / f"token_embedding-{precision}.npy"
         with _replacing(table) as temporary:
-            np.save(temporary, graph.token_embedding.stored.cpu().numpy())
+            np.save(temporary, graph.token_embedding.stored.numpy())
         inputs = {"embedded": graph.embedded(tokens[:2]), "end": tokens[:2].argmax(dim=-1)}
         _write_graph(EmbeddedGraph(graph), inputs, path)
         return ExportedText(path, table, precision, drift)

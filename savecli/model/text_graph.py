@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Literal
 
 import torch
@@ -70,11 +71,11 @@ class StoredBlock(nn.Module):
         attention = block.attn
         self.num_heads: int = attention.num_heads
         self.norms = nn.ModuleList([_norm(block.ln_1), _norm(block.ln_2)])
-        self.scales = nn.ModuleList([block.ls_1, block.ls_2])
+        self.scales = nn.ModuleList([deepcopy(block.ls_1), deepcopy(block.ls_2)])
         self.qkv = StoredLinear(attention.in_proj_weight, attention.in_proj_bias, precision)
         self.out = StoredLinear(attention.out_proj.weight, attention.out_proj.bias, precision)
         self.fc = StoredLinear(block.mlp.c_fc.weight, block.mlp.c_fc.bias, precision)
-        self.activation = block.mlp.gelu
+        self.activation = deepcopy(block.mlp.gelu)
         self.proj = StoredLinear(block.mlp.c_proj.weight, block.mlp.c_proj.bias, precision)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,9 @@ from open_clip.model import CLIP
 
 from savecli.core.errors import SaveError
 from savecli.model import export
+from savecli.model.build import build_model
 from savecli.model.export import MAX_DRIFT, ExportedText, Place, export_text
+from savecli.model.presets import find_preset
 from savecli.model.text import TextBranch
 from savecli.model.text_graph import Precision, StoredMatrix
 from tests.make_clip import tiny_model_config
@@ -90,6 +92,15 @@ def test_a_missing_text_is_read_at_its_first_place(tmp_path: Path) -> None:
     text, tokens = tiny_text(), torch.zeros(2, 6, dtype=torch.long)
     with torch.no_grad():
         assert np.abs(run_exported(export_text(text, tmp_path), tokens) - text(tokens).numpy()).max() <= 1e-4
+
+
+def test_the_text_side_of_a_preset_is_exported(tmp_path: Path) -> None:
+    model = build_model(find_preset("tiny"))
+    context = len(model.text.model.positional_embedding)
+    tokens = tokens_of([6, 9, context], width=context) % model.text.model.token_embedding.num_embeddings
+    with torch.no_grad():
+        expected = model.encode_text(tokens).numpy()
+    assert np.abs(run_exported(export_text(model.text, tmp_path), tokens) - expected).max() <= 1e-4
 
 
 def test_fewer_bits_are_smaller_files(tmp_path: Path) -> None:
