@@ -9,6 +9,7 @@ import torch
 
 from savecli.core.errors import UsageError
 from savecli.model.build import build_model
+from savecli.model.clip_model import Unfilled
 from savecli.model.config import ModelConfig, config_from_json, config_json
 from savecli.model.presets import PRESETS, find_preset, reduced
 from savecli.model.records import VideoInputs
@@ -139,3 +140,12 @@ def test_a_model_without_sound_and_speech_takes_inputs_without() -> None:
     )
     with torch.no_grad():  # as published: missing is the encoding of zeros
         assert torch.equal(model.encode_video(bare).pooled, model.encode_video(zeros).pooled)
+
+
+def test_as_many_parameters_train_as_the_authors_log_says() -> None:
+    """AVIGATE with ViT-B/32: 168.11 million."""
+    with Unfilled():
+        model = build_model(find_preset("avigate"))
+    model.freeze_as_published()
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    assert round(trained / 1e6, 2) == 168.11
