@@ -31,6 +31,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "features": ({"core"}, {"torch", "tokenizers"}),
     "model": ({"core"}, {"torch", "open_clip", "transformers", "safetensors", "huggingface_hub", "tqdm"}),
     "metrics": ({"core"}, set()),
+    "training": ({"core", "datasets", "transcript", "features", "model", "metrics"}, {"torch"}),
     "archive": ({"core", "media", "transcript", "features", "model"}, {"lancedb", "pyarrow", "filelock", "torch"}),
     "search": ({"core", "archive"}, {"lancedb"}),
     "cli": (
