@@ -57,9 +57,12 @@ class AudioBranch(nn.Module):
         """`(N, A)` of `(N, T)`: which tokens look at real rows."""
         return cast(AudioEncoder, self.encoder).token_mask(rows)
 
-    def freeze_encoder(self) -> None:
-        """Take all but the last norm and the projection out of training, as published."""
-        self.encoder.requires_grad_(False)
+    def freeze_encoder(self, *, layers: int) -> None:
+        """Take the encoder but for what lies behind its first `layers` layers out of training."""
+        for name, parameter in self.encoder.named_parameters():
+            part, _, rest = name.partition(".")
+            if part != "layers" or int(rest.partition(".")[0]) < layers:
+                parameter.requires_grad_(False)
 
 
 class Ast(nn.Module):

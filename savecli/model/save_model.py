@@ -108,12 +108,16 @@ class SaveModel(nn.Module):
         frames = self.vision.features(inputs.pixels.flatten(0, 1)).view(num_clips, num_frames, -1)
         return VideoFeatures(frames, inputs.frame_mask, self._audio_memory(inputs), self._speech_memory(inputs))
 
-    def freeze_as_published(self) -> None:
-        """Take out of training what the published recipe keeps: embeddings, stems, and the audio encoder."""
+    def freeze_as_published(self, *, audio_layers: int = 12) -> None:
+        """Take out of training what the published recipe keeps: embeddings, stems, and the audio encoder.
+
+        Args:
+            audio_layers: how many of the audio encoder's layers; 12 are all of AST's. All of CLIP's stay in training.
+        """
         self.vision.freeze_stem()
         self.text.freeze_embeddings()
         if self.audio is not None:
-            self.audio.freeze_encoder()
+            self.audio.freeze_encoder(layers=audio_layers)
 
     def _audio_memory(self, inputs: VideoInputs) -> Memory | None:
         if self.audio is None:

@@ -37,6 +37,7 @@ def assert_gates(encoding: VideoEncoding, io: dict[str, torch.Tensor], name: str
 @torch.no_grad()
 def test_save_at_evaluation(golden: Path) -> None:
     model, io = tiny_model(golden, "save").eval(), tensors(golden, "save_eval_io")
+    model.temperature = said(golden, "save_eval")["temperature"]
     features = feature_inputs(io)
     encoding = model.head(features)
     assert_gates(encoding, io, "save")
@@ -55,9 +56,9 @@ def test_save_at_evaluation(golden: Path) -> None:
 
 @torch.no_grad()
 def test_avigate_at_evaluation(golden: Path) -> None:
-    model, inputs, io = tiny_model(golden, "avigate").eval(), tensors(golden, "save_eval_io"), None
-    io = tensors(golden, "avigate_eval_io")
-    mixing = said(golden, "avigate_eval")["mixing"]
+    model, inputs = tiny_model(golden, "avigate").eval(), tensors(golden, "save_eval_io")
+    held, io = said(golden, "avigate_eval"), tensors(golden, "avigate_eval_io")
+    mixing, model.temperature = held["mixing"], held["temperature"]
     assert model.head.weights[:2] == (mixing["visual"], mixing["fused"])
     encoding = model.head(feature_inputs(inputs))
     assert_gates(encoding, io, "avigate")
@@ -75,6 +76,9 @@ def test_training_objective_and_its_gradients(golden: Path, name: str) -> None:
     held, io = said(golden, f"{name}_train"), tensors(golden, "save_train_io")
     expected = io if name == "save" else tensors(golden, "avigate_train_io")
     model = tiny_model(golden, name)
+    model.objective.margin_scale, model.objective.margin_limit = held["beta"], held["margin_BD"]
+    model.temperature = held.get("temperature", model.temperature)
+    model.objective.alignment_scale = held.get("distill_scale", model.objective.alignment_scale)
     leaves = [key for key in expected if key.startswith("grad_input.")]
     for key in leaves:
         io[key.removeprefix("grad_input.")].requires_grad_()
