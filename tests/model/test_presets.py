@@ -11,6 +11,7 @@ from savecli.core.errors import UsageError
 from savecli.model.build import build_model
 from savecli.model.clip_model import Unfilled
 from savecli.model.config import ModelConfig, config_from_json, config_json
+from savecli.model.precision import cast_weights, computing
 from savecli.model.presets import PRESETS, find_preset, reduced
 from savecli.model.records import VideoInputs
 from tests.model.random_batch import random_batch, random_model
@@ -59,6 +60,21 @@ def test_runs_in_bf16(name: str) -> None:
     assert output.video.pooled.dtype == output.text.dtype == output.losses.logits.dtype == torch.float32
     cosine = (output.video.pooled * expected.video.pooled).sum(dim=-1)
     assert cosine.min() > 0.99
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_encodes_with_weights_in_bf16(name: str) -> None:
+    """As an index run does: weights are cast once, and the products are then in bf16."""
+    model, config = random_model(name)
+    inputs, captions, _ = random_batch(config)
+    with torch.no_grad():
+        expected = model.encode_video(inputs).pooled, model.encode_text(captions)
+    cast_weights(model, "bf16")
+    with computing(torch.device("cpu"), "bf16"):
+        vectors = model.encode_video(inputs).pooled, model.encode_text(captions)
+    for ours, theirs in zip(vectors, expected, strict=True):
+        assert ours.dtype == torch.float32
+        assert (ours * theirs).sum(dim=-1).min() > 0.99
 
 
 @pytest.mark.parametrize("base", ["", "-vit-b32", "-vit-b16"])

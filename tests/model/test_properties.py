@@ -189,7 +189,7 @@ def test_similarity_equals_the_obvious_way(seed: int) -> None:
             assert float(fast[row, column]) == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["save", "save-plus"])
+@pytest.mark.parametrize("name", ["save-plus", "save-2", "clip4clip-seqtransf"])
 def test_compiled_is_the_same(name: str) -> None:
     model, config = random_model(name)
     inputs, captions, teacher = random_batch(config)
