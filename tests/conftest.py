@@ -15,6 +15,24 @@ from tests.make_media import make_video
 os.environ.setdefault("SVT_LOG", "1")
 
 
+GOLDEN = Path(__file__).resolve().parent / "data/golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--golden", type=Path, default=GOLDEN, metavar="PATH", help="Check against the golden data of this folder."
+    )
+
+
+@pytest.fixture(scope="session")
+def golden(request: pytest.FixtureRequest) -> Path:
+    """The folder of golden data that this run is checked against; its README.md says what each file pins."""
+    folder: Path = request.config.getoption("--golden")
+    if not folder.is_dir():
+        raise pytest.UsageError(f"--golden {folder} is not a folder")
+    return folder.resolve()
+
+
 class VideoMaker(Protocol):
     """`make_video`, with names instead of paths."""
 

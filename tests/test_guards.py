@@ -30,6 +30,8 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "transcript": ({"core", "media"}, {"faster_whisper", "pocketsphinx", "huggingface_hub", "ctranslate2", "tqdm"}),
     "features": ({"core"}, {"torch", "tokenizers"}),
     "model": ({"core"}, {"torch", "open_clip", "transformers", "safetensors", "huggingface_hub", "tqdm"}),
+    "metrics": ({"core"}, set()),
+    "training": ({"core", "datasets", "transcript", "features", "model", "metrics"}, {"torch"}),
     "archive": ({"core", "media", "transcript", "features", "model"}, {"lancedb", "pyarrow", "filelock", "torch"}),
     "search": ({"core", "archive"}, {"lancedb"}),
     "cli": (
@@ -40,7 +42,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
 # Name of the module where it differs from the name of the distribution.
 MODULE_OF = {"open_clip_torch": "open_clip"}
 # Declared without being imported by name: what other libraries load at run time.
-LOADED_BY_OTHERS: set[str] = set()
+LOADED_BY_OTHERS = {"onnxscript"}
 
 
 def _imports(path: Path) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class ModelRow:
     """
 
     name: str
-    kind: Literal["clip", "whisper", "sphinx"]
+    kind: Literal["clip", "whisper", "sphinx", "imported"]
     purpose: str
     size_bytes: int
     path: Path | None
@@ -90,6 +91,33 @@ def pull(name: str, folder: Path | None, offline: bool) -> None:
         click.echo(f"Copy this folder to the other machine. If it lies at the same place there: {usage}", err=True)
 
 
+@models.command("import", epilog="Example: save models import pytorch_model.bin.4 --as save-msrvtt")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--as", "name", required=True, metavar="NAME", help="What to call it here.")
+def import_model(file: Path, name: str) -> None:
+    """Convert the weights in FILE to a model of ours and print where it is.
+
+    FILE is a checkpoint of SAVE or AVIGATE by their authors, OpenAI's CLIP, an AST or a Whisper. Code in it is not run.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UsageError(
+            f"cannot call a model `{name}`", why="allowed: letters, digits, `.`, `-`, `_`", fix="rename it"
+        )
+    from savecli.model.importing import import_file
+
+    folder = imported_models() / name
+    imported = import_file(file.expanduser().absolute(), folder)
+    click.echo(folder)
+    click.echo(f"Imported {imported.name}.", err=True)
+
+
+def imported_models() -> Path:
+    """Folder of what was imported, one folder a model, in the user's data directory."""
+    from platformdirs import user_data_path
+
+    return user_data_path("save", appauthor=False) / "models"
+
+
 def model_rows() -> Iterator[ModelRow]:
     """Every model worth naming and its place on this machine; loads none of them and asks no network."""
     from savecli.model.clip_spec import DEFAULT_CLIP, KNOWN_CLIPS, ClipSpec
@@ -108,6 +136,9 @@ def model_rows() -> Iterator[ModelRow]:
         path = find_whisper(name)
         yield ModelRow(f"whisper-{name}", "whisper", whisper.purpose, whisper.size_bytes, path, is_default)
     yield _sphinx_row()
+    for path in sorted(imported_models().glob("[!.]*/")):
+        size_bytes = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+        yield ModelRow(path.name, "imported", "imported", size_bytes, path)
 
 
 def _sphinx_row() -> ModelRow:

@@ -12,6 +12,9 @@ from torch import nn
 
 from savecli.core.errors import WeightsError
 
+# What OpenAI's archives hold besides weights.
+NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
+
 
 def load_weights(model: nn.Module, path: Path, *, name: str, leave_out: str = "") -> None:
     """Put the numbers of a checkpoint into `model`: safetensors, a state dict, or OpenAI's TorchScript archive.
@@ -27,8 +30,8 @@ def load_weights(model: nn.Module, path: Path, *, name: str, leave_out: str = ""
     try:
         if path.suffix == ".safetensors" and _stream(model, path, leave_out):
             return
-        if _is_torchscript(path):
-            model.load_state_dict(_torchscript_state(path))
+        if is_torchscript(path):
+            model.load_state_dict(torchscript_state(path))
         else:
             load_checkpoint(model, str(path), strict=True, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -68,18 +71,17 @@ def _stream(model: nn.Module, path: Path, leave_out: str) -> bool:
     return True
 
 
-def _is_torchscript(path: Path) -> bool:
+def is_torchscript(path: Path) -> bool:
+    """Whether the file is a TorchScript archive, as OpenAI's own `.pt` are."""
     if path.suffix == ".safetensors" or not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def _torchscript_state(path: Path) -> dict[str, torch.Tensor]:
+def torchscript_state(path: Path) -> dict[str, torch.Tensor]:
     """The weights inside OpenAI's own `.pt`; its program is read by torch's restricted reader and never run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated; the file's authors chose it in 2021
         state = torch.jit.load(str(path), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
-    return {
-        key: value for key, value in state.items() if key not in ("input_resolution", "context_length", "vocab_size")
-    }
+    return {key: value for key, value in state.items() if key not in NOT_WEIGHTS}

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from savecli.core.errors import WeightsError
+from savecli.core.errors import UsageError, WeightsError
 from savecli.model.clip_checkpoint import load_weights
+from savecli.model.clip_config import ClipConfig
 from savecli.model.clip_weights import ClipSource
 from savecli.model.hub import Hub
 from savecli.model.precision import Precision, cast_weights
@@ -70,6 +71,25 @@ def build_clip(source: ClipSource) -> nn.Module:
     return cast(nn.Module, model)
 
 
+def build_towers(config: ClipConfig) -> nn.Module:
+    """A CLIP with random weights, from its config alone.
+
+    Raises:
+        UsageError: the towers are not those of a plain CLIP, whose text tower reads tokens one after the other.
+    """
+    from open_clip.model import CLIP
+
+    settings = dict(config.model)
+    if settings.pop("custom_text", False) or config.needs_hub_settings or "multimodal_cfg" in settings:
+        raise UsageError(
+            "this CLIP cannot be the base of a model of the SAVE family",
+            why="its text tower is not CLIP's own, which speech is read with",
+            fix="choose another, e.g. ViT-B-32 or ViT-B-16",
+        )
+    with _quiet():
+        return cast(nn.Module, CLIP(**settings))
+
+
 def build_tokenizer(source: ClipSource, hub: Hub | None = None) -> Tokenizer:
     """What cuts texts into the model's tokens; asks `hub` only for a tokenizer that lies there and is not here yet.
 
@@ -109,14 +129,14 @@ def _loaded(
             why=f"its text tower is described on the hub; {hub.obstacle if hub else 'the hub was not to be asked'}",
             fix="go online, or choose a model whose text tower is open_clip's own",
         )
-    with _Unfilled():
+    with Unfilled():
         model = build_clip(source)
     cast_weights(model, precision)
     load_weights(model, cast(Path, source.weights), name=source.spec.name, leave_out=leave_out)
     return model.to(device).eval()
 
 
-class _Unfilled(TorchFunctionMode):
+class Unfilled(TorchFunctionMode):
     """New parameters stay as allocated, since a checkpoint replaces all of them.
 
     Filling ViT-B/32 with random numbers takes a second and 600 MB, memory that is never touched takes neither.

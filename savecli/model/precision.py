@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from savecli.core.errors import SaveError, UsageError
+from savecli.model.blocks import Attention
 
 Precision = Literal["fp32", "medium", "bf16"]
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -59,7 +60,7 @@ def cast_weights(model: nn.Module, precision: Precision) -> None:
     for module in model.modules():
         if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d)):
             module.to(torch.bfloat16)
-        elif isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
+        elif isinstance(module, (nn.MultiheadAttention, Attention)) and module.in_proj_weight is not None:
             module.in_proj_weight.data = module.in_proj_weight.data.to(torch.bfloat16)
             module.in_proj_bias.data = module.in_proj_bias.data.to(torch.bfloat16)
 

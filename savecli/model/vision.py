@@ -25,10 +25,20 @@ class VisionBranch(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """`(N, D)` unit float32 of `(N, 3, S, S)` normalised pixels."""
+        return functional.normalize(self.features(pixels), dim=-1)
+
+    def features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """`(N, D)` float32 as the tower gives them, of any length."""
         features = self.tower(pixels)
         if isinstance(features, tuple):  # CoCa: (pooled, tokens)
             features = features[0]
-        return functional.normalize(features.float(), dim=-1)
+        return features.float()  # type: ignore[no-any-return]
+
+    def freeze_stem(self) -> None:
+        """Take the patch and position embeddings and the norm behind them out of training, as published."""
+        for name, parameter in self.tower.named_parameters():
+            if name.partition(".")[0] in ("class_embedding", "positional_embedding", "conv1", "ln_pre"):
+                parameter.requires_grad_(False)
 
 
 def _residual_in_fp32(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +108,24 @@ def test_help_has_examples_and_defaults(save):
     pull = save("models", "pull", "--help").out
     assert "Example: save models pull clip --dir" in pull
     assert "[default: (the hub's cache)]" in pull
+
+
+def test_import_converts_and_lists(save, golden):
+    file = golden / "tiny_model.safetensors"
+    outcome = save("models", "import", str(file), "--as", "mine")
+    folder = Path(outcome.out.rstrip("\n"))
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "preprocess.json",
+        "README.md",
+    }
+    assert "Imported save" in outcome.err
+    assert rows(save)["mine"]["path"] == str(folder)
+    again = save("models", "import", str(file), "--as", "mine", code=2)
+    assert "is there already" in again.err
+
+
+def test_import_says_what_is_wrong(save, tmp_path):
+    assert "cannot call a model" in save("models", "import", "x.bin", "--as", "../x", code=2).err
+    assert "cannot load" in save("models", "import", str(tmp_path / "none.bin"), "--as", "x", code=1).err

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from savecli.core.records import Span
-from savecli.media.sampling import evenly_spread, uniform_times
+from savecli.media.sampling import Part, evenly_spread, per_second_idx, published_part, uniform_times
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 12, 32])
@@ -36,3 +40,33 @@ def test_negative_counts_are_refused() -> None:
         uniform_times(Span(0, 1), -1)
     with pytest.raises(ValueError, match="count is -1"):
         evenly_spread([1], -1)
+
+
+def test_the_published_frames_are_met(golden: Path) -> None:
+    said = json.loads((golden / "frames.json").read_text(encoding="utf-8"))
+    slices: dict[str, Part] = {"0": "first", "1": "last", "2": "spread"}
+    assert said["cases"]
+    for case in said["cases"]:
+        places = per_second_idx(case["fps"], case["frame_count"])
+        assert list(places) == case["one_fps"]
+        for name, expected in case.items():
+            if match := re.fullmatch(r"max(\d+)_slice(\d)", name):
+                assert list(published_part(places, int(match[1]), slices[match[2]])) == expected, (case, name)
+    assert "fps_below_one" in said
+    with pytest.raises(ValueError, match=r"rate_hz is 0\.5; allowed: 1 or more"):
+        per_second_idx(0.5, 10)
+
+
+@pytest.mark.parametrize("part", ["spread", "first", "last"])
+def test_a_part_has_at_most_the_count(part: Part) -> None:
+    assert published_part([], 3, part) == ()
+    assert published_part([1, 2], 0, part) == ()
+    assert published_part([1, 2, 3], 3, part) == (1, 2, 3)
+    assert len(published_part(range(20), 6, part)) == 6
+
+
+def test_negative_numbers_have_no_published_frames() -> None:
+    with pytest.raises(ValueError, match="count is -1"):
+        published_part([1], -1)
+    with pytest.raises(ValueError, match="num_stored is -1"):
+        per_second_idx(25, -1)

@@ -1,0 +1,1 @@
+"""Training: the optimiser of the published systems."""
