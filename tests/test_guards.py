@@ -36,7 +36,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "search": ({"core", "archive"}, {"lancedb"}),
     "cli": (
         {"core", "media", "transcript", "features", "model", "archive", "search"},
-        {"click", "rich", "tqdm", "platformdirs", "av", "torch"},
+        {"click", "rich", "tqdm", "platformdirs", "av", "torch", "lancedb"},
     ),
 }
 # Name of the module where it differs from the name of the distribution.

@@ -99,9 +99,9 @@ def _sampled(table: Any, column: str) -> npt.NDArray[np.float32]:
     num_rows = table.count_rows(f"{column} IS NOT NULL")
     step = max(1, -(-num_rows // MAX_CLIPS))
     query = table.search().where(f"{column} IS NOT NULL").select([column])
-    rows = [batch.column(column) for batch in query.to_batches()]
-    parts = [np.asarray(part.flatten(), dtype=np.float32).reshape(len(part), -1) for part in rows if len(part)]
-    return np.concatenate(parts)[::step] if parts else np.empty((0, 0), np.float32)
+    rows = (batch.column(column) for batch in query.to_batches())
+    parts = [np.asarray(part.flatten(), dtype=np.float32).reshape(len(part), -1)[::step] for part in rows if len(part)]
+    return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
 
 def _best_per_query(vectors: npt.NDArray[np.float32], bank: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -25,6 +25,7 @@ def create_archive(folder: Path) -> Archive:
     make_place(folder)
     manifest = Manifest()
     db = lancedb.connect(str(folder))
+    _check_empty(db, folder)
     for name, schema in (("videos", VIDEOS), ("clips", CLIPS), ("failures", FAILURES)):
         db.create_table(name, schema=schema, mode="overwrite")
     create_text_indexes(db.open_table("videos"), db.open_table("clips"), language=manifest.language)
@@ -61,6 +62,16 @@ def create_text_indexes(videos: Any, clips: Any, *, language: str) -> None:
     for table, column in ((clips, "text"), (videos, "transcript"), (videos, "title")):
         config = FTS(with_position=True, **analyzer_options(language))
         table.create_index(column, config=config, replace=True)
+
+
+def _check_empty(db: Any, folder: Path) -> None:
+    """An archive that lost its `archive.json` must not be taken for an empty place."""
+    if any((folder / "videos.lance/_versions").glob("*.manifest")) and db.open_table("videos").count_rows():
+        raise SaveError(
+            f"{folder} holds an archive without its {FILE_NAME}",
+            why="the file was lost, and a new archive would overwrite the videos that are there",
+            fix=f"put {FILE_NAME} back from a backup, or choose another folder with `--archive`",
+        )
 
 
 def _is_ours(name: str) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from savecli.archive.calibration import calibrate
+from savecli.archive.calibration import calibrate, read_calibration
 from savecli.archive.encoder import (
     EncoderChoice,
     encoder_record,
@@ -26,12 +27,14 @@ from savecli.archive.run import IndexReport, apply_renewals, rows_without_vector
 from savecli.archive.schema import VideoRow
 from savecli.archive.store import Archive
 from savecli.archive.upkeep import finish
-from savecli.core.errors import SaveError, UsageError
+from savecli.core.errors import SaveError, UsageError, WeightsError
 from savecli.core.progress import Progress
 from savecli.core.records import Scan
 from savecli.media.probe import probe_video
 from savecli.media.scan import find_videos
 from savecli.model.hub import Hub
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +146,12 @@ def carry_out(
     build_transcriber: Callable[[], Transcriber],
     hub: Hub,
     progress: Progress,
+    was_torn: bool = False,
 ) -> IndexReport:
     """Do what the survey found. Needs the archive's write lock.
+
+    Args:
+        was_torn: the writer before died half way, so what it may not have come to is done again.
 
     Raises:
         SaveError: weights that cannot be had, or an archive that cannot be written; what was committed stays.
@@ -154,13 +161,28 @@ def carry_out(
         archive.set_manifest(archive.manifest.with_root(root, is_offline=is_offline))
     if survey.has_work:
         return _encode(archive, survey, settings, build_transcriber=build_transcriber, hub=hub, progress=progress)
-    has_news = apply_renewals(archive, survey.plan)
+    has_news = apply_renewals(archive, survey.plan) or was_torn
     if survey.record is not None:
         _note_encoder(archive, survey.record)
         has_news |= _swap_if_complete(archive)
     if has_news:
         finish(archive)
+    _calibrate_if_missing(archive, settings, hub=hub)
     return IndexReport()
+
+
+def _calibrate_if_missing(archive: Archive, settings: IndexSettings, *, hub: Hub) -> None:
+    """Make good what a run that was killed at its very end left out."""
+    record = archive.manifest.encoder
+    tables = archive.vector_tables(record)
+    if record is None or tables is None or read_calibration(archive, record) is not None:
+        return
+    try:
+        encoder = load_encoder(reopen_encoder(record, hub=hub), hub=hub, device=settings.device)
+    except WeightsError as error:
+        log.warning("not calibrated: %s", error)
+        return
+    calibrate(archive, encoder, record, tables)
 
 
 def _encode(
@@ -216,7 +238,9 @@ def _roots(archive: Archive | None, settings: IndexSettings) -> tuple[Path, ...]
 def _asked_for(own: EncoderRecord | None, settings: IndexSettings, hub: Hub) -> EncoderChoice | None:
     """The encoder the settings ask for; None stands for the archive's own."""
     if own is None or settings.rebuild:
-        return resolve_encoder(settings.encoder or "auto", hub=hub)
+        # Without a name the encoder that made the vectors makes them anew: `auto` might choose `words` and lose them.
+        again = own.name if own is not None and own.dimension else "auto"
+        return resolve_encoder(settings.encoder or again, hub=hub)
     if settings.encoder in (None, "auto", own.name):
         return None
     choice = resolve_encoder(settings.encoder or "auto", hub=hub)

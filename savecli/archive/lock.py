@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from savecli.core.errors import SaveError
+from savecli.core.errors import SaveError, UsageError
 
 
 class ArchiveBusy(SaveError):
@@ -39,7 +39,12 @@ def writing(folder: Path) -> Iterator[bool]:
     try:
         was_torn = mark.exists()
         mark.write_text(str(os.getpid()), encoding="ascii")
-        yield was_torn
+        try:
+            yield was_torn
+        except UsageError:  # raised before anything is written
+            if not was_torn:
+                mark.unlink()
+            raise
         mark.unlink()
     finally:
         lock.release()

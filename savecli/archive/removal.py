@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from savecli.archive.plan import is_below
+from savecli.archive.paths import real_path
+from savecli.archive.plan import is_below, is_gone
+from savecli.archive.schema import VideoRow
 from savecli.archive.store import Archive
 from savecli.archive.upkeep import optimise
 from savecli.core.errors import UsageError
@@ -18,13 +20,13 @@ def remove_videos(archive: Archive, paths: Sequence[Path], *, missing: bool = Fa
     Needs the write lock.
 
     Args:
-        missing: also every video whose file was gone at the last index run.
+        missing: also every video whose file was gone at the last index run and still is.
 
     Raises:
         UsageError: nothing of the archive lies there.
     """
     rows = archive.video_rows(columns=["path", "video_id", "is_missing"])
-    chosen = [row.path for row in rows if is_below(row.path, paths) or (missing and row.is_missing)]
+    chosen = [row.path for row in rows if is_below(row.path, paths) or (missing and _is_lost(row))]
     failures = [failure.path for failure in archive.failure_rows() if is_below(failure.path, paths)]
     kept_roots = tuple(root for root in archive.manifest.roots if not is_below(root.path, paths))
     if not (chosen or failures or missing or len(kept_roots) < len(archive.manifest.roots)):
@@ -40,3 +42,7 @@ def remove_videos(archive: Archive, paths: Sequence[Path], *, missing: bool = Fa
         archive.set_manifest(replace(archive.manifest, roots=kept_roots))
     optimise(archive)
     return len(chosen)
+
+
+def _is_lost(row: VideoRow) -> bool:
+    return row.is_missing and is_gone(real_path(row.path))

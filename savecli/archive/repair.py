@@ -15,8 +15,8 @@ from savecli.archive.schema import CLIPS, FAILURES, VIDEOS
 from savecli.archive.store import Archive, NoArchive, open_archive
 from savecli.core.errors import SaveError
 
-# Going back further than this would silently lose more than one run's work.
-MAX_VERSIONS_BACK = 20
+# A power cut tears the version that was being written; further back something else is wrong.
+MAX_VERSIONS_BACK = 3
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ def repair_archive(folder: Path) -> Repair:
     """Make every table readable again, losing as little as possible. Needs the write lock.
 
     A manifest that a power cut left torn is set aside, which brings back the version before it. Rows that belong to
-    no video are dropped; damaged indexes are made anew. What was lost is found by the next `save index`.
+    no video are dropped; damaged text indexes are made anew. What was lost is found by the next `save index`.
 
     Raises:
         NoArchive: there is none.
-        SaveError: a table cannot be brought back.
+        SaveError: a table cannot be brought back; then nothing was changed.
     """
     if not (folder / FILE_NAME).exists():
         raise NoArchive(f"there is no archive at {folder}", why=f"it has no {FILE_NAME}", fix="check `--archive`")
@@ -49,29 +49,35 @@ def repair_archive(folder: Path) -> Repair:
             steps.append(f"{name}: the table was gone; made an empty one")
     archive = open_archive(folder)
     steps += _repair_indexes(archive, language)
-    archive.drop_orphans()
+    if archive.videos.count_rows():  # without a single video row, everything would pass for an orphan
+        archive.drop_orphans()
     steps += _drop_hollow_videos(archive)
     return Repair(tuple(steps))
 
 
 def _repair_table(db: Any, path: Path) -> list[str]:
-    """Set torn manifests aside until the table can be read to its end."""
+    """Set torn manifests aside until the table opens. Data that cannot be read is no reason to go back."""
     name = path.name.removesuffix(".lance")
-    steps: list[str] = []
-    for _ in range(MAX_VERSIONS_BACK):
-        problem = _problem(lambda: db.open_table(name).search().to_arrow())
-        if problem is None:
-            return steps
-        newest = _newest_manifest(path)
-        if newest is None:
-            break
-        newest.rename(newest.with_name(newest.name + ".torn"))
-        steps.append(f"{name}: went back one version, as the newest could not be read ({problem})")
+    aside: list[Path] = []
+    problem = _problem(lambda: db.open_table(name))
+    while problem is not None and len(aside) < MAX_VERSIONS_BACK and (newest := _newest_manifest(path)) is not None:
+        aside.append(newest.rename(newest.with_name(newest.name + ".torn")))
+        problem = _problem(lambda: db.open_table(name))
+    problem = problem or _problem(lambda: _read_all(db.open_table(name)))
+    if problem is None:
+        return [f"{name}: went back one version, as the newest could not be read" for _ in aside]
+    for manifest in aside:
+        manifest.rename(manifest.with_name(manifest.name.removesuffix(".torn")))
     raise SaveError(
         f"the table {name} cannot be repaired",
-        why=f"none of its last {MAX_VERSIONS_BACK} versions can be read",
-        fix=f"move {path.parent} away and index again; the videos themselves are untouched",
+        why=problem,
+        fix=f"bring {path} back from a backup, or move {path.parent} away and index again; the videos are untouched",
     )
+
+
+def _read_all(table: Any) -> None:
+    for _ in table.search().to_batches():
+        pass
 
 
 def _newest_manifest(path: Path) -> Path | None:

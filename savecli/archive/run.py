@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from savecli.archive.disk import writing_errors
 from savecli.archive.executors import Executor
 from savecli.archive.paths import real_path, stored_path
-from savecli.archive.plan import IndexPlan, Todo
+from savecli.archive.plan import IndexPlan, Todo, is_gone
 from savecli.archive.prepare import (
     ClipReady,
     ContentKnown,
@@ -28,15 +28,11 @@ from savecli.archive.schema import ClipRow, FailureRow, VideoRow
 from savecli.archive.store import Archive, VectorTables, distinct, sql_in
 from savecli.archive.upkeep import optimise
 from savecli.core.encoder import Encoder
-from savecli.core.errors import SaveError
 from savecli.core.progress import Progress
 from savecli.core.records import ClipEmbedding, Skipped, VideoFile
 
 # Merges slow down with every commit that was not compacted: 17 ms at 100 commits, 326 ms at 2,000.
 COMMITS_BETWEEN_COMPACTIONS = 50
-
-# LanceDB passes the system's words on: ENOSPC, EDQUOT and EFBIG (a file size limit).
-_SIGNS_OF_A_FULL_DISK = ("No space left", "Disk quota", "File too large", "os error 28", "os error 122", "os error 27")
 
 
 @dataclass(frozen=True)
@@ -153,9 +149,23 @@ def apply_renewals(archive: Archive, plan: IndexPlan) -> bool:
     rows = [moved_row(full[renewal.row.path], Todo(renewal.file, renewal.root)) for renewal in renewals]
     rows += [replace(full[row.path], is_missing=False) for row in plan.returned]
     rows += [replace(full[row.path], is_missing=True) for row in newly_missing]
-    with writing_errors(archive):
+    with writing_errors(archive.folder):
         archive.put_videos(rows, gone=[renewal.row.path for renewal in plan.moved])
+        archive.drop_failures(_settled_failures(archive, plan))
     return bool(rows)
+
+
+def _settled_failures(archive: Archive, plan: IndexPlan) -> list[str]:
+    """Failures of files that are as the archive knows them again, or that were deleted."""
+    settled = {row.path for row in (*plan.unchanged, *plan.returned)}
+    settled |= {stored_path(renewal.file.path) for renewal in (*plan.moved, *plan.copied, *plan.touched)}
+    paths = [failure.path for failure in archive.failure_rows()]
+    return [path for path in paths if path in settled or _was_deleted(real_path(path))]
+
+
+def _was_deleted(path: Path) -> bool:
+    """Whether the file is gone from a folder that is there, which tells a deletion from an unplugged drive."""
+    return is_gone(path) and not is_gone(path.parent)
 
 
 def _full_rows(archive: Archive, paths: Sequence[str]) -> dict[str, VideoRow]:
@@ -193,12 +203,16 @@ class _Pipeline:
         self._open: dict[Path, _OpenVideo] = {}
         self._batch: deque[ClipReady] = deque()
         self._tally = _Tally()
+        self._replaced: set[str] = set()
         self._num_commits = 0
 
     def drain(self, events: Iterator[Event]) -> IndexReport:
         for event in events:
             self._take(event)
         self._encode_batch()
+        # Only now: in files that swapped names, what one path lost is what another is about to take over.
+        with writing_errors(self._archive.folder):
+            self._archive.drop_unused_contents(self._replaced)
         tally = self._tally
         return IndexReport(tally.num_videos, tally.num_clips, tuple(tally.skipped), tuple(tally.notes))
 
@@ -244,10 +258,11 @@ class _Pipeline:
         self._commit(path, video.ready.row, video)
 
     def _commit(self, path: Path, row: VideoRow, video: _OpenVideo) -> None:
-        with writing_errors(self._archive):
+        with writing_errors(self._archive.folder):
             if self._only_vectors:
                 assert self._tables is not None
                 self._archive.add_vectors(video.clips, video.embeddings, self._tables)
+                self._archive.drop_failures([row.path])
             else:
                 self._commit_row(path, row, video)
             self._num_commits += 1
@@ -264,7 +279,7 @@ class _Pipeline:
         else:
             self._archive.put_videos([row])
         if todo.replaces is not None and todo.replaces.video_id != row.video_id:
-            self._archive.drop_unused_contents([todo.replaces.video_id])
+            self._replaced.add(todo.replaces.video_id)
         self._archive.drop_failures([row.path])
 
     def _fail(self, event: VideoFailed) -> None:
@@ -275,24 +290,8 @@ class _Pipeline:
         failure = FailureRow(
             stored_path(event.path), todo.file.size_bytes, todo.file.mtime_ns, event.reason, int(time.time())
         )
-        with writing_errors(self._archive):
+        with writing_errors(self._archive.folder):
             self._archive.put_failure(failure)
             if todo.replaces is not None:  # its old content is kept, unseen, in case it comes back
                 full = _full_rows(self._archive, [todo.replaces.path])
                 self._archive.put_videos([replace(row, is_missing=True) for row in full.values()])
-
-
-@contextmanager
-def writing_errors(archive: Archive) -> Iterator[None]:
-    """Turns what LanceDB raises when a write fails into an error with a cause and a fix."""
-    try:
-        yield
-    except (OSError, RuntimeError, ValueError) as error:
-        text = str(error)
-        is_full = any(sign in text for sign in _SIGNS_OF_A_FULL_DISK)
-        raise SaveError(
-            "the disk of the archive is full" if is_full else "the archive cannot be written",
-            why=f"{archive.folder}: {text.splitlines()[0] if text else type(error).__name__}",
-            fix=("free some space, then run the same command again" if is_full else "run `save doctor`")
-            + "; every video indexed so far is kept",
-        ) from error

@@ -107,7 +107,11 @@ def _disk(folder: Path) -> Finding:
 
 
 def _archive(folder: Path) -> Finding:
+    from lancedb.query import MatchQuery
+
+    from savecli.archive.encoder import reopen_encoder
     from savecli.archive.store import NoArchive, open_archive
+    from savecli.model.hub import Hub
 
     try:
         archive = open_archive(folder)
@@ -116,6 +120,10 @@ def _archive(folder: Path) -> Finding:
         for table in (archive.videos, archive.clips, *([tables.vectors, tables.frames] if tables else [])):
             for _batch in table.search().limit(1).to_batches():
                 pass
+        for table, column in ((archive.clips, "text"), (archive.videos, "transcript"), (archive.videos, "title")):
+            table.search(MatchQuery("a", column), query_type="fts").limit(1).to_list()
+        if archive.manifest.encoder is not None:
+            reopen_encoder(archive.manifest.encoder, hub=Hub(offline=True))
     except NoArchive:
         return Finding("archive", f"none at {folder} yet", "save index ~/videos")
     except SaveError as error:

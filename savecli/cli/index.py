@@ -123,6 +123,7 @@ def _show_plan(folder: Path, settings: IndexSettings, *, offline: bool) -> int:
 
 def _index(folder: Path, settings: IndexSettings, config: SpeechConfig, *, offline: bool) -> int:
     from savecli.archive.create import create_archive, make_place
+    from savecli.archive.disk import full_disk_told
     from savecli.archive.job import carry_out, check_settings, survey_index
     from savecli.archive.lock import writing
     from savecli.archive.manifest import FILE_NAME
@@ -138,7 +139,7 @@ def _index(folder: Path, settings: IndexSettings, config: SpeechConfig, *, offli
         check_settings(settings, hub=hub)
         make_place(folder)
     try:
-        with writing(folder) as was_torn:
+        with full_disk_told(folder), writing(folder) as was_torn:
             archive = open_archive(folder) if (folder / FILE_NAME).exists() else create_archive(folder)
             if was_torn:
                 archive.drop_orphans()
@@ -153,6 +154,7 @@ def _index(folder: Path, settings: IndexSettings, config: SpeechConfig, *, offli
                     build_transcriber=lambda: build_transcriber(config, hub_reachable=lambda: hub.reachable),
                     hub=hub,
                     progress=progress,
+                    was_torn=was_torn,
                 )
     except KeyboardInterrupt:
         click.echo("\nStopped. What was finished is in the archive; run the same command to go on.", err=True)

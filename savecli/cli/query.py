@@ -94,10 +94,10 @@ def query(
     archive = open_archive(archive_folder)
     encode_text = _text_encoder(archive, offline=offline) if needs_text_encoder(archive, request) else None
     answer = search_videos(archive, request, encode_text=encode_text)
+    remember(answer)
     if not answer.videos:
         click.echo(_nothing_found(answer), err=True)
         return NOTHING_FOUND
-    remember(answer)
     _print(answer, form)
     return FOUND
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,8 @@ def status(archive_folder: Path, failed: bool, as_json: bool) -> int:
 
 
 def _facts(archive: Archive) -> dict[str, Any]:
+    from savecli.archive.plan import is_gone
+
     rows = archive.video_rows()
     contents = {row.video_id: row for row in rows}.values()
     sources: dict[str, int] = {}
@@ -54,11 +58,21 @@ def _facts(archive: Archive) -> dict[str, Any]:
         "next_encoder": manifest.next_encoder and manifest.next_encoder.name,
         "language": manifest.language,
         "speech": dict(sorted(sources.items())),
-        "size_bytes": sum(path.stat().st_size for path in archive.folder.rglob("*") if path.is_file()),
+        "size_bytes": _size_on_disk(archive.folder),
         "roots": [
-            {"path": root.path, "offline": root.is_offline or not Path(root.path).exists()} for root in manifest.roots
+            {"path": root.path, "offline": root.is_offline or is_gone(Path(root.path))} for root in manifest.roots
         ],
     }
+
+
+def _size_on_disk(folder: Path) -> int:
+    """Bytes of all files; one that an index run removes at this moment counts nothing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(parent, name).stat().st_size
+    return total
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:

@@ -54,7 +54,9 @@ def find_videos(roots: Sequence[Path], *, exclude: Sequence[str] = ()) -> Scan:
 def _excluded(globs: Sequence[str]) -> Callable[[str, str, str], bool]:
     """A test of `(name, path below the root, whole path)` against all globs at once."""
     # `**/name` and `name/` mean the same as `name` here, as names match at any depth.
-    patterns = [translate(glob.removeprefix("**/").rstrip("/")) for glob in globs if glob.strip("/")]
+    bare = [glob.removeprefix("**/").rstrip("/") for glob in globs if glob.strip("/")]
+    # Each also as it is written: "Talk [id].mp4" is a name that yt-dlp gives, not a set of letters.
+    patterns = [pattern for glob in bare for pattern in (translate(glob), re.escape(glob) + r"\Z")]
     if not patterns:
         return lambda name, below, whole: False
     match = re.compile("|".join(patterns)).match

@@ -18,8 +18,9 @@ from savecli.archive.store import Archive, VectorTables, sql_in
 from savecli.search.confidence import Level, vector_level
 from savecli.search.filters import Eligible
 
-# Per kind of evidence. Enough that ten videos with three moments each survive grouping.
-NUM_CANDIDATES = 300
+# Clips per kind of evidence and video asked for: long videos hold many, and three moments each are shown.
+CANDIDATES_PER_VIDEO = 30
+MIN_CANDIDATES = 300
 
 # A filtered search through a vector index returns too few rows unless the probes are set; up to this many rows an
 # exact scan of what passed the filter is as fast and misses nothing.
@@ -57,22 +58,27 @@ class Candidates:
     named: tuple[str, ...] = ()
 
 
-def clips_by_words(archive: Archive, text: str, eligible: Eligible) -> SpokenWords:
+def num_candidates(limit: int) -> int:
+    """How many clips each kind of evidence proposes for an answer of `limit` videos."""
+    return max(MIN_CANDIDATES, CANDIDATES_PER_VIDEO * limit)
+
+
+def clips_by_words(archive: Archive, text: str, eligible: Eligible, *, count: int) -> SpokenWords:
     """Clips that hold words of `text`, by BM25."""
     if not is_searchable(text):
         return SpokenWords()
-    query = archive.clips.search(MatchQuery(text, "text"), query_type="fts").limit(NUM_CANDIDATES)
+    query = archive.clips.search(MatchQuery(text, "text"), query_type="fts").limit(count)
     rows = _filtered(query, eligible).select([*archive.clips.schema.names, "_score"]).to_list()
     rows.sort(key=lambda row: (-row["_score"], row["video_id"], row["clip_idx"]))
     return SpokenWords(tuple(clip_from_dict(row) for row in rows))
 
 
-def videos_by_name(archive: Archive, text: str, eligible: Eligible) -> tuple[str, ...]:
+def videos_by_name(archive: Archive, text: str, eligible: Eligible, *, count: int) -> tuple[str, ...]:
     """Videos whose path holds words of `text`, by BM25."""
     words = title_words(text)
     if not is_searchable(words):
         return ()
-    query = archive.videos.search(MatchQuery(words, "title"), query_type="fts").limit(NUM_CANDIDATES)
+    query = archive.videos.search(MatchQuery(words, "title"), query_type="fts").limit(count)
     rows = _filtered(query, eligible).select(["video_id", "path", "_score"]).to_list()
     rows.sort(key=lambda row: (-row["_score"], row["path"]))
     return tuple(dict.fromkeys(row["video_id"] for row in rows))
@@ -84,9 +90,11 @@ def clips_by_vector(
     vector: npt.NDArray[np.float32],
     eligible: Eligible,
     calibration: Calibration | None,
+    *,
+    count: int,
 ) -> Proposal:
     """Clips whose `column` (`seen` or `said`) is nearest to a query vector `(D,)`, by cosine."""
-    query = tables.vectors.search(vector, vector_column_name=column).distance_type("cosine").limit(NUM_CANDIDATES)
+    query = tables.vectors.search(vector, vector_column_name=column).distance_type("cosine").limit(count)
     query = _probing(_filtered(query, eligible), tables.vectors, column, eligible)
     rows = query.select(["clip_id", column, "_distance"]).to_list()
     if not rows:

@@ -83,14 +83,13 @@ def _ids(archive: Archive, where: str) -> set[str]:
 def matches_path(path: str, root: str, pattern: str) -> bool:
     """Whether a file lies where `pattern` says.
 
-    A pattern without wildcards names a folder or file: `talks` matches `talks/a.mp4` and `x/talks/a.mp4`. With
-    wildcards it must match the whole path below the root, the whole absolute path, or the file name.
+    A pattern may name a folder or file as it is: `talks` matches `talks/a.mp4` and `x/talks/a.mp4`, and `a [x].mp4`
+    itself. As a glob it must match the whole path below the root, the whole absolute path, or the file name.
     """
     relative = path[len(root) :].lstrip("/\\") if path.startswith(root) else path
-    if not set(pattern) & set("*?["):
-        wanted = PurePath(pattern).parts
-        parts = PurePath(path).parts
-        return any(parts[start : start + len(wanted)] == wanted for start in range(len(parts)))
+    wanted, parts = PurePath(pattern).parts, PurePath(path).parts
+    if any(parts[start : start + len(wanted)] == wanted for start in range(len(parts))):
+        return True
     match = _compiled(pattern)
     return any(match.fullmatch(text) for text in (relative or PurePath(path).name, path, PurePath(path).name))
 

@@ -17,8 +17,8 @@ from savecli.search.rank import MAX_MOMENTS_PER_VIDEO, ScoredMoment, ScoredVideo
 from savecli.search.results import Moment, Ranks, Snippet
 from savecli.search.snippets import make_snippet
 
-# The index matches stems and the exact words are checked after, so more videos than wanted are looked at.
-EXTRA_VIDEOS = 10
+# The index matches stems, and exact words are looked for after: so many transcripts are read at once, best first.
+VIDEOS_AT_A_TIME = 50
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,23 @@ def find_phrase(archive: Archive, phrase: str, eligible: Eligible, *, limit: int
     The whole transcript of a video is one document of the index, so no border hides a phrase.
     """
     wanted = _exact_terms(phrase, archive.manifest.language)
-    query = archive.videos.search(PhraseQuery(phrase, "transcript"), query_type="fts").limit(limit * EXTRA_VIDEOS)
+    query = archive.videos.search(PhraseQuery(phrase, "transcript"), query_type="fts").limit(_no_limit(archive))
     if eligible.condition is not None:
         query = query.where(eligible.condition, prefilter=True)
     rows = query.select(["video_id", "path", "_score"]).to_list()
     rows.sort(key=lambda row: (-row["_score"], row["path"]))
     order = list(dict.fromkeys(row["video_id"] for row in rows))
-    found = dict(_occurrences(archive, order, wanted))
+    found: dict[str, list[list[_Token]]] = {}
+    for start in range(0, len(order), VIDEOS_AT_A_TIME):
+        found |= dict(_occurrences(archive, order[start : start + VIDEOS_AT_A_TIME], wanted))
+        if len(found) >= limit:
+            break
     videos = [video_id for video_id in order if video_id in found]
     return [_scored(video_id, found[video_id], rank) for rank, video_id in enumerate(videos, start=1)]
+
+
+def _no_limit(archive: Archive) -> int:
+    return max(1, int(archive.videos.count_rows()))
 
 
 def _occurrences(

@@ -22,6 +22,7 @@ from savecli.search.candidates import (
     clips_by_words,
     fetch_clips,
     is_searchable,
+    num_candidates,
     videos_by_name,
 )
 from savecli.search.confidence import Level
@@ -99,7 +100,7 @@ def _search_hybrid(
     wanted |= {f"{video_id}:0" for video_id in candidates.named}  # a name alone points at the beginning
     rows |= {clip.clip_id: clip for clip in fetch_clips(archive, sorted(wanted - rows.keys()))}
     files = eligible.files(archive, {clip.video_id for clip in rows.values()})
-    titles = {video_id: members[0].title for video_id, members in files.items()}
+    titles = {video_id: " ".join(file.title for file in members) for video_id, members in files.items()}
     # A clip without a video row belongs to a video that is being written at this moment.
     clips = [clip for clip in rows.values() if clip.video_id in files]
     return group_by_video(score_clips(candidates, clips, titles, query), query)
@@ -107,19 +108,20 @@ def _search_hybrid(
 
 def _candidates(archive: Archive, request: Request, eligible: Eligible, encode_text: EncodeText | None) -> Candidates:
     candidates = Candidates()
+    count = num_candidates(request.limit)
     if "said" in request.signals:
-        candidates.said = clips_by_words(archive, request.text, eligible)
+        candidates.said = clips_by_words(archive, request.text, eligible, count=count)
     if "named" in request.signals:
-        candidates.named = videos_by_name(archive, request.text, eligible)
+        candidates.named = videos_by_name(archive, request.text, eligible, count=count)
     encoder = archive.manifest.encoder
     tables = archive.vector_tables(encoder)
     if encoder is not None and tables is not None and encode_text is not None:
         vector = encode_text([request.text])[0]
         calibration = read_calibration(archive, encoder)
         if "seen" in request.signals:
-            candidates.seen = clips_by_vector(tables, "seen", vector, eligible, calibration)
+            candidates.seen = clips_by_vector(tables, "seen", vector, eligible, calibration, count=count)
         if "said" in request.signals:
-            candidates.meant = clips_by_vector(tables, "said", vector, eligible, calibration)
+            candidates.meant = clips_by_vector(tables, "said", vector, eligible, calibration, count=count)
     return candidates
 
 

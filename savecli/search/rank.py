@@ -128,7 +128,8 @@ def group_by_video(clips: Iterable[ScoredClip], query: QueryTerms) -> list[Score
 
 def _scored_video(video_id: str, clips: list[ScoredClip], query: QueryTerms) -> ScoredVideo:
     found = [_moment(group, query) for group in _moment_groups(clips, query)]
-    found.sort(key=lambda scored: (-scored.moment.score, scored.moment.start_s))
+    # What is believed comes first: a first place among clips that all do not match may score higher than it.
+    found.sort(key=lambda scored: (scored.level == Level.LOW, -scored.moment.score, scored.moment.start_s))
     return ScoredVideo(video_id, found[0].moment.score, found[0].level, tuple(found[:MAX_MOMENTS_PER_VIDEO]))
 
 

@@ -77,3 +77,19 @@ def test_weights_that_changed_are_refused_with_the_command_that_helps(
     assert save.videos("zebra", "--phrase"), "words need no weights"
     save.index(two.folder, "--encoder", f"clip:{folder}", "--rebuild")
     assert save.videos("zebra")
+
+
+def test_what_a_kill_at_the_very_end_left_out_is_made_good(save: Save, two: Library, clip: str) -> None:
+    save.index(two.folder, "--encoder", clip)
+    (calibration,) = save.archive.glob("background_*.npz")
+    calibration.unlink()
+    (save.archive / "writing").write_text("1")
+    save.index(two.folder)
+    assert calibration.exists()
+
+
+def test_rebuild_without_a_name_keeps_the_encoder(save: Save, two: Library, clip: str) -> None:
+    save.index(two.folder, "--encoder", clip)
+    save.index(two.folder, "--rebuild")
+    assert save("status", "--json").json["encoder"] == clip
+    assert list(save.archive.glob("vectors_*.lance"))

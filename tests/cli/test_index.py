@@ -280,3 +280,30 @@ def _fake_player(home: Path) -> str:
     player.write_text("#!/bin/sh\n")
     player.chmod(0o755)
     return str(folder)
+
+
+def test_files_that_swapped_names_keep_everything(save: Save, library: Library) -> None:
+    first, second = library.add("a.mp4", "zebra crossing"), library.add("b.mp4", "lion king")
+    save.index(library.folder)
+    first.with_suffix(".srt").unlink()
+    second.with_suffix(".srt").unlink()
+    aside = library.folder / "aside"
+    first.rename(aside)
+    second.rename(first)
+    aside.rename(second)
+    save.index(library.folder, "--jobs", "2")
+    assert [hit["path"] for hit in save.videos("zebra")] == [str(second)]
+    assert [hit["path"] for hit in save.videos("lion")] == [str(first)]
+
+
+def test_remove_missing_spares_what_came_back(save: Save, library: Library) -> None:
+    path = library.add("sub/a.mp4", "zebra")
+    library.add("b.mp4", "lion")
+    save.index(library.folder)
+    away = library.folder.with_name("away")
+    path.parent.rename(away)
+    save.index(library.folder)
+    away.rename(path.parent)
+    assert "Removed 0 videos" in save("remove", "--missing").err
+    save.index(library.folder)
+    assert save.videos("zebra")

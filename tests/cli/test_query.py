@@ -190,3 +190,21 @@ def test_mistakes_get_a_cause_and_a_fix(talks: Save) -> None:
     missing = talks("query", "dog", "--archive", "/nowhere/x.save", code=1)
     assert "there is no archive" in missing.err
     assert "save index" in missing.err
+
+
+def test_names_with_brackets_and_names_of_copies(save: Save, library: Library) -> None:
+    path = library.add("Talk [k7Tn].mp4", "zebra")
+    library.add("other.mp4", "zebra")
+    copy = library.folder / "animal wedding.mp4"
+    copy.write_bytes(path.read_bytes())
+    save.index(library.folder)
+    assert [Path(hit["path"]).name for hit in save.videos("zebra", "--in", "Talk [k7Tn].mp4")] == ["Talk [k7Tn].mp4"]
+    assert len(save.videos("wedding")) == 1
+
+
+def test_an_exact_phrase_is_found_behind_many_stems(save: Save, library: Library) -> None:
+    for number in range(8):
+        library.add(f"{number}.mp4", "running running running", duration_s=0.4, rate_hz=5)
+    library.add("exact.mp4", "and then we all have to run away from it", duration_s=0.4, rate_hz=5)
+    save.index(library.folder)
+    assert [Path(hit["path"]).name for hit in save.videos("run", "--phrase", "--limit", "1")] == ["exact.mp4"]

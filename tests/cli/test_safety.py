@@ -147,3 +147,26 @@ def test_a_disk_without_hard_links_is_refused_with_the_reason(tmp_path: Path, mo
     with pytest.raises(SaveError, match="hard links"):
         create_archive(tmp_path / "x.save")
     assert not (tmp_path / "x.save/archive.json").exists()
+
+
+def test_damaged_data_is_no_reason_for_repair_to_go_back(save: Save, library: Library) -> None:
+    library.add("a.mp4", "word one")
+    save.index(library.folder)
+    data = [(path, path.read_bytes()) for path in (save.archive / "videos.lance/data").glob("*.lance")]
+    for path, content in data:
+        path.write_bytes(content[:20])
+    assert "cannot be repaired" in save("archive", "repair", code=1).err
+    for path, content in data:
+        path.write_bytes(content)
+    assert "Nothing is broken" in save("archive", "repair").err
+    assert save.videos("word")
+
+
+def test_an_archive_without_its_json_is_not_overwritten(save: Save, library: Library) -> None:
+    library.add("a.mp4", "word one")
+    save.index(library.folder)
+    kept = (save.archive / "archive.json").read_bytes()
+    (save.archive / "archive.json").unlink()
+    assert "put archive.json back" in save.index(library.folder, code=1).err
+    (save.archive / "archive.json").write_bytes(kept)
+    assert save.videos("word")

@@ -1,0 +1,45 @@
+"""What the disk of an archive can do to a write, told so that a person can mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from savecli.core.errors import SaveError
+
+# LanceDB passes the system's words on: ENOSPC, EDQUOT and EFBIG (a file size limit).
+_SIGNS_OF_A_FULL_DISK = ("No space left", "Disk quota", "File too large", "os error 28", "os error 122", "os error 27")
+
+
+@contextmanager
+def full_disk_told(folder: Path) -> Iterator[None]:
+    """Turns a write that failed for want of space into an error with a cause and a fix; lets others through."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        if not any(sign in str(error) for sign in _SIGNS_OF_A_FULL_DISK):
+            raise
+        raise SaveError(
+            "the disk of the archive is full",
+            why=f"{folder}: {_first_line(error)}",
+            fix="free some space, then run the same command again; every video indexed so far is kept",
+        ) from error
+
+
+@contextmanager
+def writing_errors(folder: Path) -> Iterator[None]:
+    """The same around a single write, where whatever else goes wrong is told as well."""
+    try:
+        with full_disk_told(folder):
+            yield
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SaveError(
+            "the archive cannot be written",
+            why=f"{folder}: {_first_line(error)}",
+            fix="run `save doctor`; every video indexed so far is kept",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
