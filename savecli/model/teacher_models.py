@@ -97,7 +97,7 @@ def load_pe_av(source: str | Path = PE_AV, *, hub: Hub, device: str | torch.devi
     here_only = folder or bool(hub.obstacle)
     options = {"cache_dir": hub.cache_dir, "local_files_only": here_only}
     try:
-        model, info = transformers.PeAudioVideoModel.from_pretrained(
+        model, info = _untied_ropes(transformers.PeAudioVideoModel).from_pretrained(
             source, use_safetensors=True, output_loading_info=True, **options
         )
         pixels = transformers.PeVideoVideoProcessor.from_pretrained(source, **options)
@@ -137,7 +137,9 @@ class ImageBindTeacher:
         self._device = torch.device(device)
         fix = "pip install git+https://github.com/facebookresearch/ImageBind; or use PE-AV, or vectors from files"
         self._data = _require("imagebind.data", "ImageBind", fix)
-        self._model: Any = _require("imagebind.models.imagebind_model", "ImageBind", fix).imagebind_huge(False)
+        self._model: Any = _require("imagebind.models.imagebind_model", "ImageBind", fix).imagebind_huge(
+            pretrained=False
+        )
         try:
             self._model.load_state_dict(read_state(weights))
         except RuntimeError as error:
@@ -228,6 +230,22 @@ def _pe_av_library() -> ModuleType:
     if not hasattr(library, "PeAudioVideoModel"):
         raise SaveError("the teacher PE-AV needs a newer transformers", why=f"{library.__version__} lacks it", fix=fix)
     return library
+
+
+def _untied_ropes(model_class: Any) -> Any:
+    """The model class, which leaves all buffers of rotary positions in the vision tower alone when it ties weights.
+
+    It names only `rope.pos_embed`; newer timm (seen: 1.0.31) has `rope.bands` beside it, which is no
+    parameter, and transformers (seen: 5.23) then fails to load any PE-AV.
+    """
+
+    def widened(pattern: str) -> str:
+        return pattern.replace(r"\.rope\.pos_embed", r"\.rope\.")
+
+    tied = {widened(name): widened(source) for name, source in model_class._tied_weights_keys.items()}
+    return type(
+        model_class.__name__, (model_class,), {"_tied_weights_keys": tied, "__module__": model_class.__module__}
+    )
 
 
 def _require(module: str, package: str, fix: str) -> ModuleType:
