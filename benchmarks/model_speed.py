@@ -1,8 +1,8 @@
 """How fast a model of the SAVE family encodes and trains here, branch by branch. Random weights: the speed is the same.
 
-python benchmarks/model_speed.py
-python benchmarks/model_speed.py --device cuda --batch 128 --repeats 10
-python benchmarks/model_speed.py --precision fp32 --threads 2
+python -m benchmarks.model_speed
+python -m benchmarks.model_speed --device cuda --batch 128 --repeats 10
+python -m benchmarks.model_speed --precision fp32 --threads 2
 """
 
 from __future__ import annotations
