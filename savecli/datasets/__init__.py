@@ -1,0 +1,1 @@
+"""Annotation files to clips and captions; knows no tensors."""
