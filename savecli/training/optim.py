@@ -105,13 +105,22 @@ def bound_logit_scale(logit_scale: nn.Parameter) -> None:
     logit_scale.clamp_(max=LOGIT_SCALE_MAX)
 
 
-def parameter_groups(model: SaveModel, *, lr: float, tower_factor: float, query_factor: float = 100.0) -> list[Group]:
+def parameter_groups(
+    model: SaveModel,
+    *,
+    lr: float,
+    tower_factor: float,
+    query_factor: float = 100.0,
+    weight_decay: float = _WEIGHT_DECAY,
+    decays: Callable[[str, nn.Parameter], bool] | None = None,
+) -> list[Group]:
     """All parameters that learn, each in one group.
 
     Args:
         lr: of what is trained from scratch.
         tower_factor: of it for the pretrained towers and the logit scale; the published `coef_lr`.
         query_factor: of it for the resampler's queries.
+        decays: whether a parameter of this name decays; None is the published rule.
     """
     rates = {id(parameter): lr for parameter in model.parameters()}
     rates |= {id(parameter): lr * tower_factor for parameter in _pretrained(model)}
@@ -121,11 +130,21 @@ def parameter_groups(model: SaveModel, *, lr: float, tower_factor: float, query_
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        # Biases alone do not decay: norms' weights, embeddings and the scale do, as published.
-        decay = 0.0 if name.rpartition(".")[2] in ("bias", "in_proj_bias") else _WEIGHT_DECAY
+        decay = weight_decay if (decays or _decays_as_published)(name, parameter) else 0.0
         rate = rates[id(parameter)]
         groups.setdefault((rate, decay), Group(params=[], lr=rate, weight_decay=decay))["params"].append(parameter)
     return list(groups.values())
+
+
+def decays_as_usual(name: str, parameter: nn.Parameter) -> bool:
+    """Whether a parameter is a matrix of weights: norms, biases, embeddings and the scale do not decay."""
+    is_embedding = any(part in name for part in ("embedding", "positions", "queries"))
+    return parameter.ndim >= 2 and not is_embedding
+
+
+def _decays_as_published(name: str, parameter: nn.Parameter) -> bool:
+    """Biases alone do not decay: norms' weights, embeddings and the scale do."""
+    return name.rpartition(".")[2] not in ("bias", "in_proj_bias")
 
 
 def _pretrained(model: SaveModel) -> Iterator[nn.Parameter]:

@@ -1,0 +1,235 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+
+from savecli.model.precision import Precision
+from savecli.model.save_model import SaveModel
+from savecli.training.batches import TrainingBatch, on_device
+from savecli.training.config import RunConfig
+from savecli.training.loader import PairReader, ahead
+from savecli.training.order import Pair, epoch_batches
+from savecli.training.run_dir import Place, RunDir
+from savecli.training.step import StepLosses, backward
+from savecli.training.updates import Updates
+from savecli.training.workers import Workers
+
+# A killed run loses at most this much besides the step it was in.
+_SAVE_EVERY_S = 300.0
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What an epoch's evaluation gave: the number that decides, and what the metrics keep of the rest."""
+
+    score: float
+    numbers: dict[str, Any]
+
+
+class Watch(Protocol):
+    """Sees how training goes; the command line draws it."""
+
+    def begin(self, num_steps: int, num_done: int) -> None:
+        """Training starts, or goes on."""
+
+    def step(self, line: dict[str, Any]) -> None:
+        """A step is done."""
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """An epoch has been evaluated."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that the loop works with.
+
+    Args:
+        pairs: samples of the training split.
+        num_steps: of the whole run.
+        evaluate: scores the model after an epoch; None keeps the last epoch.
+        keep: writes the model as the best so far.
+        should_stop: asked after each step; training then saves its state and ends with `KeyboardInterrupt`.
+        num_readers: threads that read batches ahead.
+    """
+
+    config: RunConfig
+    model: SaveModel
+    updates: Updates
+    reader: PairReader
+    pairs: Sequence[Pair]
+    num_steps: int
+    device: torch.device
+    precision: Precision
+    workers: Workers
+    run_dir: RunDir
+    evaluate: Callable[[], Scored] | None
+    keep: Callable[[], None]
+    watch: Watch
+    should_stop: Callable[[], bool]
+    num_readers: int
+
+
+def train(parts: Parts, place: Place) -> Place:
+    """Train from `place` to the end, or until it no longer gets better; the place it ended at.
+
+    Every random decision follows from the seed and the epoch, so a run that goes on from a saved place ends up with
+    the same numbers as one that never stopped.
+
+    Raises:
+        KeyboardInterrupt: it was asked to stop; the state is saved.
+        SaveError: the loss is not finite, no clip can be read, or the disk is full.
+    """
+    config, workers = parts.config.train, parts.workers
+    last_save_s = time.monotonic()
+    parts.watch.begin(parts.num_steps, place.num_steps_done)
+    # Only the process that leads knows the scores.
+    while place.epoch < config.num_epochs and workers.all_agree(not _has_stalled(place, config.patience), parts.device):
+        batches = epoch_batches(
+            parts.pairs,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            epoch=place.epoch,
+            distinct_clips=config.distinct_clips,
+        )
+        own = [_own_share(batch, workers) for batch in batches[place.step :]]
+        parts.model.train()
+        start_s = time.perf_counter()
+        for batch in ahead(parts.reader.batch, own, num_threads=parts.num_readers):
+            waited_s = time.perf_counter() - start_s
+            losses, norm, lr = _step(parts, batch)
+            place = replace(place, step=place.step + 1, num_steps_done=place.num_steps_done + 1)
+            took_s = time.perf_counter() - start_s
+            if workers.leads:
+                line = _step_line(parts, place, losses, norm=norm, lr=lr, took_s=took_s, waited_s=waited_s)
+                parts.run_dir.log(line)
+                parts.watch.step(line)
+            if not workers.all_agree(not parts.should_stop(), parts.device):
+                _save(parts, place)
+                raise KeyboardInterrupt
+            # Who leads decides, so that no process saves a state that another does not have.
+            if workers.leads and time.monotonic() - last_save_s > _SAVE_EVERY_S:
+                _save(parts, place)
+                last_save_s = time.monotonic()
+            start_s = time.perf_counter()
+        place = _end_epoch(parts, place)
+        _save(parts, place)
+        last_save_s = time.monotonic()
+    return place
+
+
+def _step(parts: Parts, batch: TrainingBatch) -> tuple[StepLosses, float, float]:
+    """Losses, norm of the gradients, and the rate it was done with."""
+    config = parts.config
+    chunk_size = config.train.chunk_size or len(batch.captions)
+    with products_in(parts.precision):
+        losses = backward(
+            parts.model,
+            on_device(batch, config.model, parts.device),
+            chunk_size=chunk_size,
+            precision=parts.precision,
+            workers=parts.workers,
+        )
+        lr = parts.updates.lr
+        return losses, parts.updates.step(), lr
+
+
+def _end_epoch(parts: Parts, place: Place) -> Place:
+    """Evaluate, keep the model if it is the best, and go to the next epoch's beginning."""
+    epoch = place.epoch
+    place = replace(place, epoch=epoch + 1, step=0)
+    if not parts.workers.leads:
+        parts.workers.wait()
+        return place
+    if parts.evaluate is None:
+        scored = Scored(float(epoch), {})  # the last epoch is the best
+    else:
+        scored = parts.evaluate()
+        place = replace(place, scores=(*place.scores, scored.score))
+    is_best = place.best_score is None or scored.score > place.best_score
+    if is_best:
+        parts.keep()
+        place = replace(place, best_score=scored.score, best_epoch=epoch)
+    line = {"kind": "epoch", "epoch": epoch, "score": scored.score, "is_best": is_best, **scored.numbers}
+    line["num_unreadable"] = len(parts.reader.failures)
+    parts.run_dir.log(line)
+    parts.watch.epoch(line)
+    parts.workers.wait()
+    return place
+
+
+def _save(parts: Parts, place: Place) -> None:
+    if not parts.workers.leads:
+        return
+    cuda = torch.cuda.get_rng_state_all() if parts.device.type == "cuda" else []
+    state = {
+        "model": parts.model.state_dict(),
+        "updates": parts.updates.state(),
+        "random": torch.get_rng_state(),
+        "cuda_random": cuda,
+    }
+    parts.run_dir.save_state(place, state)
+
+
+def restored(parts: Parts, run_dir: RunDir) -> Place:
+    """Put a saved state into the model and its optimiser; the place to go on from.
+
+    Raises:
+        SaveError: there is no state, or it is damaged.
+    """
+    place, state = run_dir.load_state()
+    parts.model.load_state_dict(state["model"])
+    parts.updates.load(state["updates"])
+    torch.set_rng_state(state["random"])
+    if state["cuda_random"] and parts.device.type == "cuda":
+        torch.cuda.set_rng_state_all(state["cuda_random"])
+    if parts.workers.leads:
+        run_dir.cut_log(place.num_steps_done, place.epoch)
+    return place
+
+
+@contextmanager
+def products_in(precision: Precision) -> Iterator[None]:
+    """Matrix products of fp32 numbers as `precision` has them, while inside."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if precision == "medium" else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _own_share(batch: Sequence[int], workers: Workers) -> Sequence[int]:
+    size = len(batch) // workers.size
+    return batch[workers.rank * size : (workers.rank + 1) * size]
+
+
+def _has_stalled(place: Place, patience: int) -> bool:
+    return bool(patience) and place.epoch - 1 - place.best_epoch >= patience and place.best_epoch >= 0
+
+
+def _step_line(
+    parts: Parts, place: Place, losses: StepLosses, *, norm: float, lr: float, took_s: float, waited_s: float
+) -> dict[str, Any]:
+    return {
+        "kind": "step",
+        "step": place.num_steps_done,
+        "epoch": place.epoch,
+        "loss": losses.total,
+        "contrastive": losses.contrastive,
+        "alignment": losses.alignment,
+        "audio_gate": losses.audio_gate,
+        "speech_gate": losses.speech_gate,
+        "grad_norm": norm,
+        "lr": lr,
+        "logit_scale": float(parts.model.logit_scale.detach().exp()),
+        "clips_per_s": parts.config.train.batch_size / took_s,
+        "step_s": took_s,
+        "wait_s": waited_s,
+    }

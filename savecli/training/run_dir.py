@@ -1,0 +1,214 @@
+"""The folder of a run: what it is, how it goes, and all that is needed to go on exactly where it stopped.
+
+config.json        the resolved config and where the data was
+environment.json   versions, machine, arguments
+metrics.jsonl      a line a step, and one an epoch with its scores
+state.pt           weights, optimiser, random state and place, as of the last save
+best/              the best checkpoint so far, in the form of every model of ours
+report.json        the numbers of the test split, once it is done
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from savecli import __version__
+from savecli.core.errors import SaveError, UsageError
+from savecli.model.checkpoint import write_json
+from savecli.model.config import config_from_json, config_json
+from savecli.training.config import RunConfig, train_config_from_json, train_config_json
+
+CONFIG, ENVIRONMENT, METRICS, STATE, BEST, REPORT = (
+    "config.json",
+    "environment.json",
+    "metrics.jsonl",
+    "state.pt",
+    "best",
+    "report.json",
+)
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a run is.
+
+    Args:
+        epoch, step: of the next step; `step` counts within the epoch.
+        num_steps_done: in all.
+        best_score: None before the first evaluation.
+        is_scored: whether the epoch before this place has been evaluated.
+        scores: by epoch, as the metrics hold them.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    num_steps_done: int = 0
+    best_score: float | None = None
+    best_epoch: int = -1
+    is_scored: bool = True
+    scores: tuple[float, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Where a run's data lies, as its config remembers it; paths are absolute, None is not given."""
+
+    root: str
+    videos: str | None = None
+    cache: str | None = None
+    asr: str | None = None
+    teacher: str | None = None
+    start: str | None = None
+
+
+class RunDir:
+    """The files of one run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def best(self) -> Path:
+        return self.folder / BEST
+
+    @property
+    def has_state(self) -> bool:
+        return (self.folder / STATE).exists()
+
+    def create(self, config: RunConfig, data: RunData) -> None:
+        """Begin a run.
+
+        Raises:
+            UsageError: there is a run in the folder already, or something else.
+        """
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise UsageError(
+                f"{self.folder} is there already",
+                why="a run is never overwritten",
+                fix="go on with `--resume`, or name another folder with `--out`",
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / ENVIRONMENT, _environment())
+        held = {
+            "format": FORMAT,
+            "dataset": config.dataset,
+            "data": asdict(data),
+            "train": train_config_json(config.train),
+            "model": config_json(config.model),
+        }
+        # Last: its presence makes the folder a run.
+        _write_whole(self.folder / CONFIG, json.dumps(held, indent=2) + "\n")
+
+    def read_config(self) -> tuple[RunConfig, RunData]:
+        """What the run is.
+
+        Raises:
+            UsageError: the folder holds no run, or one of another version.
+        """
+        path = self.folder / CONFIG
+        try:
+            held = json.loads(path.read_text(encoding="utf-8"))
+            version = held["format"]
+        except (OSError, ValueError, KeyError) as error:
+            raise UsageError(
+                f"{self.folder} holds no run", why=f"cannot read {path}", fix="name the folder of a run"
+            ) from error
+        if version != FORMAT:
+            raise UsageError(f"{path} has format {version}", why=f"this version reads {FORMAT}", fix="update save")
+        config = RunConfig(
+            dataset=held["dataset"],
+            train=train_config_from_json(held["train"]),
+            model=config_from_json(held["model"]),
+        )
+        return config, RunData(**held["data"])
+
+    def save_state(self, place: Place, state: Mapping[str, Any]) -> None:
+        """Keep the whole state of a run; the old one stays until the new one is complete.
+
+        Raises:
+            SaveError: the disk is full, or the folder cannot be written to.
+        """
+        part = self.folder / f"{STATE}.part"
+        try:
+            with part.open("wb") as file:
+                torch.save({"place": asdict(place), **state}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.folder / STATE)
+        except (OSError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
+            part.unlink(missing_ok=True)
+            raise SaveError(
+                f"cannot save the run's state in {self.folder}",
+                why=str(error).splitlines()[0],
+                fix="make room, then go on with `--resume`: the state before is still there",
+            ) from error
+
+    def load_state(self) -> tuple[Place, dict[str, Any]]:
+        """What `save_state` kept.
+
+        Raises:
+            SaveError: there is no state, or it is damaged.
+        """
+        path = self.folder / STATE
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError) as error:
+            why = "the run ended before its first save" if not path.exists() else str(error).splitlines()[0]
+            raise SaveError(f"cannot go on from {path}", why=why, fix="begin a new run") from error
+        place = state.pop("place")
+        return Place(**{**place, "scores": tuple(place["scores"])}), state
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """One line of metrics."""
+        with (self.folder / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def cut_log(self, num_steps_done: int, epoch: int) -> None:
+        """Drop what was logged behind a state, as it will come again; also a line that a kill left half."""
+        path = self.folder / METRICS
+        if not path.exists():
+            return
+        kept = []
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            is_step = line["kind"] == "step"
+            if (is_step and line["step"] <= num_steps_done) or (not is_step and line.get("epoch", 0) < epoch):
+                kept.append(text)
+        _write_whole(path, "".join(f"{text}\n" for text in kept))
+
+    def write_report(self, report: Mapping[str, Any]) -> None:
+        """The numbers of the test split."""
+        _write_whole(self.folder / REPORT, json.dumps(report, indent=2) + "\n")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "save": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "num_threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "arguments": sys.argv[1:],
+        "started_at_s": int(time.time()),
+    }

@@ -1,0 +1,94 @@
+"""Several processes that train one model, as `torchrun` starts them; one alone is the same with nothing to exchange."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Workers:
+    """This process among those that train together.
+
+    Args:
+        rank: its place, 0 leads: it alone writes files and draws progress.
+        size: how many there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+    def gathered(self, rows: torch.Tensor) -> torch.Tensor:
+        """The rows of all processes, in order of rank. A gradient flows back into this process's own alone."""
+        if self.size == 1:
+            return rows
+        sent = rows.detach().contiguous()
+        as_bytes = sent.dtype is torch.bool  # gloo does not gather booleans
+        sent = sent.to(torch.uint8) if as_bytes else sent
+        held = [torch.empty_like(sent) for _ in range(self.size)]
+        dist.all_gather(held, sent)
+        parts = [part.to(rows.dtype) for part in held]
+        parts[self.rank] = rows
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Give every process the sum of all gradients; one that only some have got is then there for all."""
+        if self.size == 1:
+            return
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        if not trained:
+            return
+        device = trained[0].device
+        present = torch.tensor([parameter.grad is not None for parameter in trained], dtype=torch.uint8, device=device)
+        dist.all_reduce(present, dist.ReduceOp.MAX)
+        summed = [parameter for parameter, is_here in zip(trained, present.tolist(), strict=True) if is_here]
+        if not summed:
+            return
+        flat = torch.cat([_gradient(parameter).flatten() for parameter in summed])
+        dist.all_reduce(flat)
+        for parameter, gradient in zip(summed, flat.split([item.numel() for item in summed]), strict=True):
+            parameter.grad = gradient.view_as(parameter).clone()
+
+    def all_agree(self, value: bool, device: torch.device) -> bool:
+        """Whether it is true in every process."""
+        if self.size == 1:
+            return value
+        flag = torch.tensor([value], dtype=torch.uint8, device=device)
+        dist.all_reduce(flag, dist.ReduceOp.MIN)
+        return bool(flag.item())
+
+    def wait(self) -> None:
+        """Until every process has come here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def joined_workers(device: torch.device) -> Iterator[Workers]:
+    """The processes that `torchrun` started, connected while inside; alone without it."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Workers()
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Workers(dist.get_rank(), size)
+    finally:
+        dist.destroy_process_group()
+
+
+def _gradient(parameter: nn.Parameter) -> torch.Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
