@@ -115,7 +115,7 @@ def reduced(config: ModelConfig) -> ModelConfig:
     towers = {
         "embed_dim": 32,
         "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16},
-        "text_cfg": {"context_length": 77, "vocab_size": 64, "width": 32, "heads": 2, "layers": 2},
+        "text_cfg": {"context_length": 77, "vocab_size": 640, "width": 32, "heads": 2, "layers": 2},
         "quick_gelu": True,
     }
     audio = config.audio

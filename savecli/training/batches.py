@@ -26,7 +26,7 @@ class TrainingBatch(NamedTuple):
 
     def part(self, rows: slice) -> TrainingBatch:
         """Some of the pairs."""
-        inputs = VideoInputs(*(None if field is None else field[rows] for field in self.inputs))
+        inputs = VideoInputs._make(None if field is None else field[rows] for field in self.inputs)
         return TrainingBatch(inputs, self.captions[rows], None if self.taught is None else _taught_part(self, rows))
 
 
@@ -79,7 +79,7 @@ def on_device(batch: TrainingBatch, config: ModelConfig, device: torch.device) -
 
 def inputs_on_device(inputs: VideoInputs, config: ModelConfig, device: torch.device) -> VideoInputs:
     """The clips there, normalised; padded frames are zeros."""
-    moved = VideoInputs(*(None if field is None else field.to(device, non_blocking=True) for field in inputs))
+    moved = VideoInputs._make(None if field is None else field.to(device, non_blocking=True) for field in inputs)
     pixels, mask = moved.pixels, moved.frame_mask
     form = config.clip.pixels
     flat = normalised_pixels(pixels.flatten(0, 1), mean=form.mean, std=form.std)

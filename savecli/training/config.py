@@ -13,6 +13,8 @@ from savecli.model.config import ModelConfig
 
 # Which epoch is kept: best on validation, best on test (as some papers report; the report then says so), or the last.
 Selection = Literal["val", "peak-test", "last"]
+# What "best" is measured by, from captions to clips: R@1 as in the papers, or SumR, which moves also on small sets.
+Measure = Literal["R@1", "SumR"]
 Record = TypeVar("Record")
 
 
@@ -69,6 +71,7 @@ class TrainConfig:
     frozen_layers: int = 0
     logit_scale: float | None = None
     select: Selection = "val"
+    measure: Measure = "R@1"
     patience: int = 0
     precision: Literal["auto", "fp32", "medium", "bf16"] = "auto"
     compile: bool = False
@@ -80,9 +83,10 @@ class TrainConfig:
         for name, lowest in (("batch_size", 1), ("num_epochs", 1), ("chunk_size", 0), ("patience", 0)):
             if getattr(self, name) < lowest:
                 raise UsageError(f"`{name}` is {getattr(self, name)}", why=f"allowed: {lowest} or more", fix="raise it")
-        if self.select not in get_args(Selection):
-            allowed = ", ".join(get_args(Selection))
-            raise UsageError(f"`select` is `{self.select}`", why=f"allowed: {allowed}", fix="choose one of these")
+        for name, kind in (("select", Selection), ("measure", Measure)):
+            if getattr(self, name) not in get_args(kind):
+                why = f"allowed: {', '.join(get_args(kind))}"
+                raise UsageError(f"`{name}` is `{getattr(self, name)}`", why=why, fix="choose one of these")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +141,7 @@ def train_config_from_json(held: dict[str, Any]) -> TrainConfig:
 
 
 def _changed(part: Record, names: list[str], text: str, path: str) -> Record:
-    known = {item.name for item in fields(part)} if is_dataclass(part) else set()  # type: ignore[arg-type]
+    known = {item.name for item in fields(part)} if is_dataclass(part) else set()
     name = names[0] if names else ""
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)

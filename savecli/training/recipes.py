@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from savecli.core.errors import UsageError
 from savecli.model.config import ModelConfig
-from savecli.training.config import OptimConfig, RunConfig, TrainConfig
+from savecli.training.config import RunConfig, TrainConfig
 
 Recipe = Callable[[str, ModelConfig], RunConfig]
 
@@ -41,14 +41,14 @@ def sound(dataset: str, model: ModelConfig) -> RunConfig:
     """
     run = published(dataset, model)
     optim = replace(run.train.optim, kind="adamw", query_factor=10.0)
-    return replace(run, train=replace(run.train, recipe="sound", optim=optim, distinct_clips=True))
+    return replace(run, train=replace(run.train, recipe="sound", measure="SumR", optim=optim, distinct_clips=True))
 
 
 def small(dataset: str, model: ModelConfig) -> RunConfig:
     """Ours, for fine-tuning on some hundred to some thousand clips of one's own.
 
-    The first half of each tower is frozen, since a small set has nothing to teach it; rates are low, training stops when
-    the held-out clips no longer gain, and half of CLIP's usual weight decay is left.
+    The first half of each tower is frozen, since a small set has nothing to teach it; rates are low, training stops
+    when the held-out clips no longer gain, and half of CLIP's usual weight decay is left.
     """
     layers = int(model.clip.model["vision_cfg"].get("layers", 12))
     run = sound(dataset, model)

@@ -124,7 +124,7 @@ def _embeddings(text: torch.Tensor, video: VideoEncoding, *, hears: bool) -> Emb
 def _joined(pieces: Sequence[Embeddings]) -> Embeddings:
     if len(pieces) == 1:
         return pieces[0]
-    return Embeddings(*(None if fields[0] is None else torch.cat(fields) for fields in zip(*pieces, strict=True)))
+    return Embeddings._make(None if fields[0] is None else torch.cat(fields) for fields in zip(*pieces, strict=True))
 
 
 def _leaves(embeddings: Embeddings) -> Embeddings:
@@ -133,14 +133,14 @@ def _leaves(embeddings: Embeddings) -> Embeddings:
         field.detach().requires_grad_() if field is not None and field.is_floating_point() else field
         for field in embeddings
     )
-    return Embeddings(*fields)
+    return Embeddings._make(fields)
 
 
 def _embedding_gradients(
     model: SaveModel, leaves: Embeddings, taught: Taught | None, workers: Workers
 ) -> tuple[tuple[float, float, float], list[torch.Tensor | None], torch.Tensor]:
     """The losses, the gradient of each field of `leaves`, and that of the logit scale."""
-    every = Embeddings(*(None if field is None else workers.gathered(field) for field in leaves))
+    every = Embeddings._make(None if field is None else workers.gathered(field) for field in leaves)
     teacher = None
     if taught is not None:
         teacher = TeacherVectors(*(workers.gathered(vector) for vector in taught.vectors))
@@ -163,7 +163,7 @@ def _embedding_gradients(
     scale_gradient = found.pop()
     by_field = iter(found)
     gradients = [next(by_field) if field is not None and field.requires_grad else None for field in leaves]
-    return cast("tuple[float, float, float]", values), gradients, cast(torch.Tensor, scale_gradient)
+    return cast("tuple[float, float, float]", values), gradients, scale_gradient
 
 
 def _carry_back(piece: Embeddings, gradients: Sequence[torch.Tensor | None]) -> None:

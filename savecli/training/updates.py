@@ -85,7 +85,7 @@ class Updates:
         return AdamW([dict(group) for group in groups], betas=config.betas, eps=config.eps, fused=fused)
 
     def _share(self) -> float:
-        """Of the full rate. Ours: a line up over the warm-up, then half a cosine down to 0; the first step moves too."""
+        """Of the full rate. Ours: a line up over the warm-up, then half a cosine down to 0; no step stands still."""
         if isinstance(self._optimizer, PublishedAdam):
             return self._optimizer.rate(self._num_done)
         warmup = max(1, round(self._config.warmup * self._num_steps))

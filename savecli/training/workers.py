@@ -57,7 +57,7 @@ class Workers:
             return
         flat = torch.cat([_gradient(parameter).flatten() for parameter in summed])
         dist.all_reduce(flat)
-        for parameter, gradient in zip(summed, flat.split([item.numel() for item in summed]), strict=True):
+        for parameter, gradient in zip(summed, torch.split(flat, [item.numel() for item in summed]), strict=True):
             parameter.grad = gradient.view_as(parameter).clone()
 
     def all_agree(self, value: bool, device: torch.device) -> bool:

@@ -1,0 +1,87 @@
+"""Settings: one way to change any of them, and what the recipes say."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from savecli.core.errors import UsageError
+from savecli.model.presets import find_preset
+from savecli.training.config import (
+    RunConfig,
+    TrainConfig,
+    train_config_from_json,
+    train_config_json,
+    with_settings,
+)
+from savecli.training.recipes import RECIPES, default_recipe, find_recipe
+
+
+@pytest.fixture
+def run() -> RunConfig:
+    return find_recipe("published")("msrvtt-9k", find_preset("save"))
+
+
+def test_any_field_can_be_set(run: RunConfig) -> None:
+    changed = with_settings(
+        run, ["optim.lr=5e-5", "batch_size=64", "model.inputs.num_frames=8", "select=last", "optim.betas=[0.8, 0.9]"]
+    )
+    assert changed.train.optim.lr == 5e-5
+    assert changed.train.batch_size == 64
+    assert changed.model.inputs.num_frames == 8
+    assert changed.train.select == "last"
+    assert changed.train.optim.betas == (0.8, 0.9)
+    assert run.train.batch_size == 128
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("optim.lrr=1", "write `optim.lr`"),
+        ("model.loss.margin=1", "margin_"),
+        ("batch_size", "it has no `=`"),
+        ("batch_size=many", "give a value of type int"),
+        ("optim=1", "optim.NAME"),
+        ("batch_size=0", "allowed: 1 or more"),
+        ("select=test", "allowed: val, peak-test, last"),
+        ("model.scoring=sum", "allowed: 'pooled', 'joint'"),
+    ],
+)
+def test_mistakes_are_named(run: RunConfig, setting: str, said: str) -> None:
+    with pytest.raises(UsageError) as failed:
+        with_settings(run, [setting])
+    assert said in f"{failed.value} {failed.value.fix}"
+
+
+def test_settings_survive_json() -> None:
+    config = TrainConfig(batch_size=3, logit_scale=10.0)
+    assert train_config_from_json(json.loads(json.dumps(train_config_json(config)))) == config
+    with pytest.raises(UsageError, match="cannot read the run's config"):
+        train_config_from_json({**train_config_json(config), "momentum": 1})
+
+
+def test_published_values_by_dataset() -> None:
+    """Golden data §6, "Published settings", and the facts about datasets."""
+    model = find_preset("save")
+    base = find_recipe("published")("msrvtt-9k", model)
+    optim = base.train.optim
+    assert (optim.lr, optim.tower_factor, optim.query_factor, optim.warmup) == (1e-4, 1e-3, 100.0, 0.1)
+    assert (optim.weight_decay, optim.betas, optim.eps, optim.max_norm) == (0.2, (0.9, 0.98), 1e-6, 1.0)
+    assert (base.train.batch_size, base.train.num_epochs) == (128, 5)
+    assert (base.model.inputs.num_frames, base.model.inputs.caption_tokens) == (12, 32)
+    assert (base.model.loss.margin_limit, base.model.loss.margin_scale, base.model.loss.alignment_scale) == (0.1, 0.2, 5)
+    charades = find_recipe("published")("charades", model)
+    assert charades.train.batch_size == 64
+    assert (charades.model.inputs.num_frames, charades.model.inputs.caption_tokens) == (32, 64)
+    assert find_recipe("published")("vatex", model).model.loss.margin_limit == 0.05
+
+
+def test_each_recipe_builds_for_each_kind_of_model() -> None:
+    for name, recipe in RECIPES.items():
+        for preset in ("save", "save-plus", "clip4clip-meanp"):
+            assert recipe("lsmdc", find_preset(preset)).train.recipe == name
+    assert default_recipe(find_preset("save-plus-vit-b16")) == "sound"
+    assert default_recipe(find_preset("avigate")) == "published"
+    with pytest.raises(UsageError, match="no recipe `best`"):
+        find_recipe("best")
