@@ -57,34 +57,38 @@ class LogMelWindow:
     mask: npt.NDArray[np.bool_]
 
 
-def stretched_log_mel(waveform: Waveform, *, rate_hz: int = RATE_HZ) -> Bank:
-    """`(1024, 128)` float32, normalised: the whole of a sound on 1,024 rows, as the published systems do it.
+def stretched_log_mel(
+    waveform: Waveform, *, rate_hz: int = RATE_HZ, num_rows: int = NUM_ROWS, num_mel_bins: int = NUM_MEL_BINS
+) -> Bank:
+    """`(num_rows, num_mel_bins)` float32, normalised: a whole sound on so many rows, as published systems do.
 
     Of several channels the first is used, after the mean of all of them is taken away. Sound of which the rounded-down
-    step leaves fewer than 1,024 rows ends in rows of zero *before* normalising, which is a loud value afterwards.
+    step leaves fewer rows ends in rows of zero *before* normalising, which is a loud value afterwards.
 
     Args:
         waveform: `(N,)` or `(C, N)` float in [-1, 1].
         rate_hz: of the waveform; other rates than 16 kHz are resampled.
+        num_rows, num_mel_bins: size of the bank; AST's by default.
 
     Raises:
-        ValueError: less than 1,024 samples at 16 kHz (64 ms) are to be stretched, or the waveform has NaN or another
-            shape. Treat so short a sound as missing.
+        ValueError: fewer samples at 16 kHz than rows are to be stretched (for AST 64 ms), or the waveform has NaN or
+            another shape. Treat so short a sound as missing.
     """
     channels = resampled(_channels(waveform), rate_hz=rate_hz, new_rate_hz=RATE_HZ)
     num_samples = channels.shape[1]
-    if num_samples < MIN_STRETCHED_SAMPLES:
-        raise ValueError(f"sound of {num_samples} samples at {RATE_HZ} Hz; allowed: {MIN_STRETCHED_SAMPLES} or more")
+    if num_samples < num_rows:
+        raise ValueError(f"sound of {num_samples} samples at {RATE_HZ} Hz; allowed: {num_rows} or more")
     sound = torch.from_numpy(np.ascontiguousarray(channels[0])) - float(channels.mean(dtype=np.float64))
-    energies = _log_energies(sound, step_samples=num_samples // NUM_ROWS, max_rows=NUM_ROWS)
-    bank = torch.zeros(NUM_ROWS, NUM_MEL_BINS)
+    step_samples = num_samples // num_rows
+    energies = _log_energies(sound, step_samples=step_samples, max_rows=num_rows, num_mel_bins=num_mel_bins)
+    bank = torch.zeros(num_rows, num_mel_bins)
     bank[: len(energies)] = energies
     return _normalised(bank)
 
 
-def missing_log_mel() -> Bank:
-    """`(1024, 128)` zeros: what the published systems feed for a clip without sound, beside an audio mask of False."""
-    return np.zeros((NUM_ROWS, NUM_MEL_BINS), np.float32)
+def missing_log_mel(*, num_rows: int = NUM_ROWS, num_mel_bins: int = NUM_MEL_BINS) -> Bank:
+    """Zeros in a bank's size: what the published systems feed for a clip without sound, beside a mask of False."""
+    return np.zeros((num_rows, num_mel_bins), np.float32)
 
 
 def log_mel_windows(blocks: Iterable[Waveform]) -> Iterator[LogMelWindow]:
@@ -137,29 +141,31 @@ def _num_rows(num_samples: int, step_samples: int) -> int:
     return max(1 + (num_samples - _ROW_SAMPLES) // step_samples, 0)
 
 
-def _log_energies(sound: torch.Tensor, *, step_samples: int, max_rows: int) -> torch.Tensor:
-    """`(rows, 128)` natural logarithms of mel energies, of the first rows that lie wholly within `(N,)` sound."""
+def _log_energies(
+    sound: torch.Tensor, *, step_samples: int, max_rows: int, num_mel_bins: int = NUM_MEL_BINS
+) -> torch.Tensor:
+    """`(rows, M)` natural logarithms of mel energies, of the first rows that lie wholly within `(N,)` sound."""
     num_rows = min(_num_rows(len(sound), step_samples), max_rows)
     if not num_rows:
-        return torch.zeros(0, NUM_MEL_BINS)
+        return torch.zeros(0, num_mel_bins)
     rows = sound.unfold(0, _ROW_SAMPLES, step_samples)[:num_rows]
     rows = rows - rows.mean(dim=1, keepdim=True)
     before = torch.cat([rows[:, :1], rows[:, :-1]], dim=1)
     rows = (rows - _PRE_EMPHASIS * before) * torch.hann_window(_ROW_SAMPLES, periodic=False)
     power = torch.fft.rfft(rows, n=_FFT_SAMPLES).abs().square()
-    energies: torch.Tensor = power[:, :-1] @ _mel_filters()
+    energies: torch.Tensor = power[:, :-1] @ _mel_filters(num_mel_bins)
     return energies.clamp(min=_MIN_ENERGY).log()
 
 
 @cache
-def _mel_filters() -> torch.Tensor:
-    """`(256, 128)` weights of triangles that are equally spaced and straight on the mel scale."""
+def _mel_filters(num_mel_bins: int) -> torch.Tensor:
+    """`(256, M)` weights of triangles that are equally spaced and straight on the mel scale."""
 
     def mel(hz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return 1127.0 * np.log1p(hz / 700.0)
 
     low, high = mel(np.array([_LOWEST_HZ, _HIGHEST_HZ]))
-    corners = low + np.arange(NUM_MEL_BINS + 2) * (high - low) / (NUM_MEL_BINS + 1)
+    corners = low + np.arange(num_mel_bins + 2) * (high - low) / (num_mel_bins + 1)
     left, middle, right = corners[:-2], corners[1:-1], corners[2:]
     bins = mel(np.arange(_FFT_SAMPLES // 2) * RATE_HZ / _FFT_SAMPLES)[:, None]
     weights = np.minimum((bins - left) / (middle - left), (right - bins) / (right - middle))

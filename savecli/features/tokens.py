@@ -21,8 +21,8 @@ from savecli.core.errors import SaveError
 _MERGES_PACKAGE, _MERGES_NAME = "open_clip", "bpe_simple_vocab_16e6.txt.gz"
 
 # The file has more merges than CLIP was trained with: bytes, bytes that end a word, merges and two marks make 49,408.
-_VOCABULARY_SIZE, _NUM_BYTES, _NUM_MARKS = 49408, 256, 2
-_NUM_MERGES = _VOCABULARY_SIZE - 2 * _NUM_BYTES - _NUM_MARKS
+VOCABULARY_SIZE, _NUM_BYTES, _NUM_MARKS = 49408, 256, 2
+_SMALLEST_VOCABULARY = 2 * _NUM_BYTES + _NUM_MARKS
 
 _START, _END, _END_OF_WORD = "<|startoftext|>", "<|endoftext|>", "</w>"
 
@@ -61,13 +61,23 @@ class ClipTokenizer:
         merges: CLIP's file of merges, plain or gzipped.
         repair: mends broken Unicode before anything else; the published token numbers come from `ftfy.fix_text`.
         min_characters: texts with fewer, as given, get no tokens; `REFERENCE_MIN_CHARACTERS` is SAVE's rule.
+        vocabulary_size: a smaller one than CLIP's knows fewer merges, the most frequent ones, and cuts rare words into
+            more pieces; for models whose table of embeddings must be small.
 
     Raises:
         SaveError: the file is not CLIP's.
+        ValueError: a vocabulary larger than CLIP's, or one without all bytes and marks.
     """
 
-    def __init__(self, merges: Path, *, repair: Callable[[str], str], min_characters: int = 0) -> None:
-        vocabulary, pairs = _vocabulary(merges)
+    def __init__(
+        self,
+        merges: Path,
+        *,
+        repair: Callable[[str], str],
+        min_characters: int = 0,
+        vocabulary_size: int = VOCABULARY_SIZE,
+    ) -> None:
+        vocabulary, pairs = _vocabulary(merges, vocabulary_size)
         self._tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=pairs, end_of_word_suffix=_END_OF_WORD))
         self._tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         self._split = pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True)
@@ -140,21 +150,23 @@ def clip_merges() -> Path:
     )
 
 
-def _vocabulary(path: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def _vocabulary(path: Path, size: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Numbers of all tokens, and the merges in order of their rank."""
+    if not _SMALLEST_VOCABULARY <= size <= VOCABULARY_SIZE:
+        raise ValueError(f"vocabulary_size is {size}; allowed: {_SMALLEST_VOCABULARY} to {VOCABULARY_SIZE}")
     raw = path.read_bytes()
     lines = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8").split("\n")
     pairs: list[tuple[str, str]] = []
-    for line in lines[1 : 1 + _NUM_MERGES]:  # the first line is a title
+    for line in lines[1 : 1 + size - _SMALLEST_VOCABULARY]:  # the first line is a title
         left, _, right = line.partition(" ")
         pairs.append((left, right))
     letters = _byte_letters()
     tokens = [*letters, *(letter + _END_OF_WORD for letter in letters), *map("".join, pairs), _START, _END]
     vocabulary = {token: number for number, token in enumerate(tokens)}
-    if len(vocabulary) != _VOCABULARY_SIZE:
+    if len(vocabulary) != size:
         raise SaveError(
             f"cannot use {path.name} as CLIP's vocabulary",
-            why=f"it makes {len(vocabulary)} tokens instead of {_VOCABULARY_SIZE}",
+            why=f"it makes {len(vocabulary)} tokens instead of {size}",
             fix=f"give {_MERGES_NAME} as OpenAI published it",
         )
     return vocabulary, pairs

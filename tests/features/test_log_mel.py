@@ -173,3 +173,21 @@ def test_broken_sound_is_refused():
         stretched_log_mel(np.zeros((1, 1, RATE_HZ), np.float32))
     with pytest.raises(ValueError, match=r"\(N,\)"):
         list(log_mel_windows([np.zeros((2, RATE_HZ), np.float32)]))
+
+
+def test_small_banks_hear_the_same_tone():
+    time_s = np.arange(3 * RATE_HZ) / RATE_HZ
+    sound = (0.5 * np.sin(2 * np.pi * 1000 * time_s)).astype(np.float32)
+    bank = stretched_log_mel(sound, num_rows=128, num_mel_bins=32)
+    assert bank.shape == (128, 32)
+    assert not (bank[127] - bank[127, 0]).any()  # the rounded-down step leaves a row over
+    loudest = stretched_log_mel(sound)[100].argmax() / 128
+    assert np.abs(bank[:127].argmax(axis=1) / 32 - loudest).max() <= 1 / 32
+    assert missing_log_mel(num_rows=128, num_mel_bins=32).shape == (128, 32)
+
+
+def test_a_smaller_bank_stretches_shorter_sound(rng):
+    sound = rng.normal(0, 0.1, 900).astype(np.float32)
+    assert stretched_log_mel(sound, num_rows=128).shape == (128, 128)
+    with pytest.raises(ValueError, match=r"900 samples .* allowed: 1024 or more"):
+        stretched_log_mel(sound)

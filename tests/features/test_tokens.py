@@ -108,3 +108,32 @@ def test_the_vocabulary_is_read_without_loading_open_clip_or_torch():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_smaller_vocabulary_knows_the_first_merges_alone() -> None:
+    small = ClipTokenizer(clip_merges(), repair=str, vocabulary_size=600)
+    ids = small.ids("the thermometer", max_tokens=77)
+    assert small.vocabulary_size == 600
+    assert (ids[0], ids[-1]) == (598, 599)
+    assert max(ids[1:-1]) < 598
+    assert len(ids) > len(ClipTokenizer(clip_merges(), repair=str).ids("the thermometer", max_tokens=77))
+    with pytest.raises(ValueError, match="allowed: 514 to 49408"):
+        ClipTokenizer(clip_merges(), repair=str, vocabulary_size=500)
+
+
+def test_a_small_vocabulary_is_the_beginning_of_the_whole(tokenizer):
+    small = ClipTokenizer(clip_merges(), repair=str, vocabulary_size=4096)
+    assert small.vocabulary_size == 4096
+    assert (small.start_id, small.end_id) == (4094, 4095)
+    frequent = "a man in the red car"
+    assert small.ids(frequent, max_tokens=32)[1:-1] == tokenizer.ids(frequent, max_tokens=32)[1:-1]
+    rare = "hippopotamus"
+    assert len(small.ids(rare, max_tokens=32)) > len(tokenizer.ids(rare, max_tokens=32))
+    letters = ClipTokenizer(clip_merges(), repair=str, vocabulary_size=514)
+    assert len(letters.ids(rare, max_tokens=32)) == len(rare) + 2
+
+
+@pytest.mark.parametrize("size", [513, 49409])
+def test_a_vocabulary_of_impossible_size_is_refused(size):
+    with pytest.raises(ValueError, match=f"vocabulary_size is {size}; allowed: 514 to 49408"):
+        ClipTokenizer(clip_merges(), repair=str, vocabulary_size=size)
