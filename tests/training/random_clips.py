@@ -13,7 +13,24 @@ from savecli.model.config import ModelConfig
 from savecli.model.presets import find_preset, reduced
 from savecli.training.records import ClipArrays
 
-WORDS = "a dog runs over the red grass while someone sings about rain and trains in town".split()
+WORDS = [
+    "a",
+    "dog",
+    "runs",
+    "over",
+    "the",
+    "red",
+    "grass",
+    "while",
+    "someone",
+    "sings",
+    "about",
+    "rain",
+    "and",
+    "trains",
+    "in",
+    "town",
+]
 
 
 def small_config(preset: str) -> ModelConfig:
@@ -35,7 +52,9 @@ class MemorySource:
         return self._arrays[clip.clip_id]
 
 
-def random_split(config: ModelConfig, *, num_clips: int, seed: int = 0, sound: str = "most") -> tuple[Split, MemorySource]:
+def random_split(
+    config: ModelConfig, *, num_clips: int, seed: int = 0, sound: str = "most"
+) -> tuple[Split, MemorySource]:
     """Clips with two captions each, whose sound, speech and length vary.
 
     Args:
@@ -61,7 +80,7 @@ def random_split(config: ModelConfig, *, num_clips: int, seed: int = 0, sound: s
     return Split("random", tuple(clips)), MemorySource(arrays)
 
 
-def random_model_of(config: ModelConfig, *, seed: int = 0) -> "torch.nn.Module":
+def random_model_of(config: ModelConfig, *, seed: int = 0) -> torch.nn.Module:
     """A model with random weights whose gates are open."""
     from savecli.model.build import build_model
 

@@ -70,7 +70,11 @@ def test_published_values_by_dataset() -> None:
     assert (optim.weight_decay, optim.betas, optim.eps, optim.max_norm) == (0.2, (0.9, 0.98), 1e-6, 1.0)
     assert (base.train.batch_size, base.train.num_epochs) == (128, 5)
     assert (base.model.inputs.num_frames, base.model.inputs.caption_tokens) == (12, 32)
-    assert (base.model.loss.margin_limit, base.model.loss.margin_scale, base.model.loss.alignment_scale) == (0.1, 0.2, 5)
+    assert (base.model.loss.margin_limit, base.model.loss.margin_scale, base.model.loss.alignment_scale) == (
+        0.1,
+        0.2,
+        5,
+    )
     charades = find_recipe("published")("charades", model)
     assert charades.train.batch_size == 64
     assert (charades.model.inputs.num_frames, charades.model.inputs.caption_tokens) == (32, 64)

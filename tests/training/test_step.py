@@ -50,7 +50,9 @@ def test_chunks_give_the_gradients_of_the_plain_loss(preset: str) -> None:
         assert losses.total == pytest.approx(float(plain.total.detach()), abs=1e-5)
         assert found.keys() == expected.keys()
         for name, gradient in expected.items():
-            torch.testing.assert_close(found[name], gradient, atol=2e-5, rtol=1e-3, msg=lambda text, n=name: f"{n}: {text}")
+            torch.testing.assert_close(
+                found[name], gradient, atol=2e-5, rtol=1e-3, msg=lambda text, n=name: f"{n}: {text}"
+            )
 
 
 @pytest.mark.parametrize("sound", ["none", "one"])
@@ -96,7 +98,16 @@ def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
 
 
 def run_two(out: Path, sound: str) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__, str(out), sound]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        __file__,
+        str(out),
+        sound,
+    ]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

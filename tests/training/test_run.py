@@ -1,0 +1,208 @@
+"""Whole runs on clips in memory: learning, stopping, going on exactly, and what may go wrong on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from savecli.core.errors import SaveError, UsageError
+from savecli.model.checkpoint import load_checkpoint
+from savecli.training.config import OptimConfig, RunConfig, TrainConfig
+from savecli.training.run_dir import RunData, RunDir
+from savecli.training.training_run import Machine, Outcome, RunSplits, run
+from savecli.training.workers import Workers
+from tests.training.random_clips import MemorySource, random_model_of, random_split, small_config
+
+TIMES = ("clips_per_s", "step_s", "wait_s")
+DATA = RunData(root="/data")
+
+
+class Silent:
+    """Watches without a word, and counts steps."""
+
+    def __init__(self) -> None:
+        self.num_steps = 0
+
+    def begin(self, num_steps: int, num_done: int) -> None:
+        self.num_steps = num_done
+
+    def step(self, line: dict[str, Any]) -> None:
+        self.num_steps += 1
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        return None
+
+
+def a_run(preset: str = "save-plus", **settings: Any) -> RunConfig:
+    optim = OptimConfig(kind="adamw", lr=3e-3, tower_factor=1.0, query_factor=1.0)
+    train = TrainConfig(
+        batch_size=4,
+        num_epochs=3,
+        frozen_audio_layers=0,
+        frozen_stem=False,
+        precision="fp32",
+        optim=optim,
+        measure="SumR",
+    )
+    return RunConfig(dataset="random", train=replace(train, **settings), model=small_config(preset))
+
+
+def splits_of(config: RunConfig, *, num_clips: int = 8) -> tuple[RunSplits, MemorySource]:
+    split, source = random_split(config.model, num_clips=num_clips)
+    return RunSplits("random", split, split, replace(split, name="test"), {"test": 2}), source
+
+
+def do_run(
+    folder: Path, config: RunConfig, *, is_resumed: bool = False, stop_after: int = 0, workers: Workers | None = None
+) -> Outcome:
+    run_dir, watch = RunDir(folder), Silent()
+    workers = workers or Workers()
+    if not is_resumed and workers.leads:
+        run_dir.create(config, DATA)
+    splits, source = splits_of(config)
+    return run(
+        run_dir,
+        config,
+        random_model_of(config.model),
+        splits,
+        source,
+        machine=Machine(torch.device("cpu"), workers),
+        watch=watch,
+        is_resumed=is_resumed,
+        should_stop=lambda: bool(stop_after) and watch.num_steps >= stop_after,
+    )
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    held = [json.loads(text) for text in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name not in TIMES} for line in held]
+
+
+def test_a_run_learns_and_leaves_everything_behind(tmp_path: Path) -> None:
+    outcome = do_run(tmp_path / "run", a_run(num_epochs=12))
+    held = lines(tmp_path / "run")
+    steps = [line for line in held if line["kind"] == "step"]
+    assert len(steps) == 12 * 4
+    assert steps[-1]["loss"] < 0.7 * steps[0]["loss"]
+    assert outcome.test is not None
+    assert outcome.test.num_missing == 2
+    assert outcome.best_score == max(outcome.scores) > outcome.scores[0]
+    best = load_checkpoint(tmp_path / "run" / "best")
+    assert best.config == a_run().model
+    config, data = RunDir(tmp_path / "run").read_config()
+    assert (config, data) == (a_run(num_epochs=12), DATA)
+    assert json.loads((tmp_path / "run" / "environment.json").read_text())["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize("kind", ["published", "adamw"])
+@pytest.mark.parametrize("stop_after", [3, 4, 6])
+def test_going_on_equals_never_having_stopped(tmp_path: Path, kind: str, stop_after: int) -> None:
+    base = a_run()
+    config = replace(base, train=replace(base.train, optim=replace(base.train.optim, kind=kind), chunk_size=2))
+    do_run(tmp_path / "whole", config)
+    with pytest.raises(KeyboardInterrupt):
+        do_run(tmp_path / "parts", config, stop_after=stop_after)
+    outcome = do_run(tmp_path / "parts", config, is_resumed=True)
+    assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
+    assert outcome.best_score is not None
+    for name in ("model.safetensors", "config.json"):
+        assert (tmp_path / "whole/best" / name).read_bytes() == (tmp_path / "parts/best" / name).read_bytes()
+
+
+def test_what_was_logged_after_the_saved_state_is_not_told_twice(tmp_path: Path) -> None:
+    do_run(tmp_path / "whole", a_run())
+    with pytest.raises(KeyboardInterrupt):
+        do_run(tmp_path / "killed", a_run(), stop_after=5)
+    with (tmp_path / "killed/metrics.jsonl").open("a") as file:
+        file.write('{"kind": "step", "step": 6, "epoch": 1, "loss": 99}\n{"kind": "st')
+    do_run(tmp_path / "killed", a_run(), is_resumed=True)
+    assert lines(tmp_path / "whole") == lines(tmp_path / "killed")
+
+
+def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
+    RunDir(tmp_path / "run").create(a_run(), DATA)
+    with pytest.raises(UsageError, match="is there already") as failed:
+        RunDir(tmp_path / "run").create(a_run(), DATA)
+    assert "--resume" in failed.value.fix
+
+
+def test_training_ends_when_it_no_longer_gets_better(tmp_path: Path) -> None:
+    config = a_run(num_epochs=9, patience=2)
+    still = replace(config, train=replace(config.train, optim=replace(config.train.optim, lr=0.0)))
+    outcome = do_run(tmp_path / "run", still)
+    assert outcome.best_epoch == 0
+    assert len(outcome.scores) == 3
+
+
+def test_clips_that_cannot_be_read_are_replaced_and_counted(tmp_path: Path) -> None:
+    config = a_run()
+    splits, source = splits_of(config)
+    gone = MemorySource({name: source.read(clip) for clip in splits.train.clips if (name := clip.clip_id) != "clip3"})
+    run_dir = RunDir(tmp_path / "run")
+    run_dir.create(config, DATA)
+    machine = Machine(torch.device("cpu"), Workers())
+    outcome = run(run_dir, config, random_model_of(config.model), splits, gone, machine=machine, watch=Silent())
+    assert outcome.num_unreadable == 1
+    assert outcome.test is not None
+    assert len(outcome.test.clip_ids) == 7
+    assert outcome.test.num_missing == 3
+    assert len([line for line in lines(tmp_path / "run") if line["kind"] == "step"]) == 12
+
+
+def test_too_few_clips_and_odd_shares_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="too few captions for a batch of 64"):
+        do_run(tmp_path / "a", a_run(batch_size=64))
+    with pytest.raises(UsageError, match="cannot be shared by 3 processes"):
+        do_run(tmp_path / "b", a_run(), workers=Workers(0, 3))
+
+
+def test_a_full_disk_keeps_the_state_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        do_run(tmp_path / "run", a_run(), stop_after=3)
+    before = (tmp_path / "run/state.pt").read_bytes()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SaveError, match="cannot write to") as failed:
+        do_run(tmp_path / "run", a_run(), is_resumed=True)
+    assert "No space left" in failed.value.why
+    assert (tmp_path / "run/state.pt").read_bytes() == before
+    assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
+    do_run(tmp_path / "one", a_run())
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, str(tmp_path / "two")], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = lines(tmp_path / "one"), lines(tmp_path / "two")
+    assert len(one) == len(two)
+    for left, right in zip(one, two, strict=True):
+        for name in ("loss", "grad_norm", "score"):
+            if name in left:
+                assert left[name] == pytest.approx(right[name], rel=2e-3)
+
+
+def main(folder: Path) -> None:
+    """What each of the two processes does."""
+    from savecli.training.workers import joined_workers
+
+    with joined_workers(torch.device("cpu")) as workers:
+        do_run(folder, a_run(), workers=workers)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
