@@ -1,0 +1,132 @@
+"""From lists of ids and sentences to splits, with everything that cannot be used counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from savecli.core.errors import UsageError
+from savecli.datasets.base import Caption, Dataset, DatasetClip, Split
+from savecli.datasets.files import find_transcript_files
+
+EMPTY_CAPTION = "empty caption"
+NO_CAPTION = "clip without caption"
+REPEATED_ID = "repeated id"
+FURTHER_CAPTION = "further caption of a clip"
+OTHER_SPLIT = "clip of another split"
+UNKNOWN_CLIP = "caption of an unknown clip"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A split before its ids and sentences are joined.
+
+    Args:
+        captions: sentences by id; it may know more ids than are listed.
+        is_grouped: as of `Split`.
+        has_one_caption: a clip's first sentence counts only, as in splits that are ranked by the diagonal.
+        media: what a clip's file is found by, where it is not its id.
+        dropped: what the reader itself could not use.
+    """
+
+    name: str
+    ids: Sequence[str]
+    captions: Mapping[str, Sequence[str]]
+    is_grouped: bool = False
+    has_one_caption: bool = False
+    media: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+def build_dataset(
+    name: str,
+    root: Path,
+    *,
+    train: Listing | None = None,
+    val: Listing | None = None,
+    test: Listing | None = None,
+    video_folders: Sequence[str] = (),
+    num_unknown: int = 0,
+) -> Dataset:
+    """The dataset of these lists.
+
+    A clip that two splits name stays in the one that is reported on: test before val before train.
+
+    Args:
+        video_folders: names of folders below the root that hold its videos, where they are there.
+        num_unknown: captions of clips that no list names; counted with the first split.
+
+    Raises:
+        UsageError: there is no split at all, or one comes out without clips.
+    """
+    listings = [listing for listing in (train, val, test) if listing is not None]
+    if not listings:
+        raise UsageError(
+            f"{root} holds no split of {name}",
+            why="none of the lists of its clips is there",
+            fix="give the folder of its annotation files with `--root DIR`; `save data` lists them",
+        )
+    splits: dict[str, Split] = {}
+    taken: set[str] = set()
+    for listing in reversed(listings):
+        is_first = listing is listings[0]
+        splits[listing.name] = _build_split(listing, taken=taken, num_unknown=num_unknown if is_first else 0)
+        taken |= {clip.clip_id for clip in splits[listing.name].clips}
+    return Dataset(
+        name=name,
+        train=splits[train.name] if train else None,
+        val=splits[val.name] if val else None,
+        test=splits[test.name] if test else None,
+        video_folders=find_video_folders(root, video_folders),
+        asr_files=find_transcript_files(root),
+    )
+
+
+def find_video_folders(root: Path, names: Sequence[str]) -> tuple[Path, ...]:
+    """The folders of these names below the root; the root itself where there is none."""
+    folders: list[Path] = []
+    for name in names:
+        folder = root / name
+        # On file systems that ignore case, `videos` and `Videos` are one folder.
+        if folder.is_dir() and not any(folder.samefile(other) for other in folders):
+            folders.append(folder)
+    return tuple(folders) or (root,)
+
+
+def num_unknown_captions(captions: Mapping[str, Sequence[str]], known: Collection[str]) -> int:
+    """How many captions tell of clips that are not among the known ones."""
+    return sum(len(sentences) for clip_id, sentences in captions.items() if clip_id not in known)
+
+
+def _build_split(listing: Listing, *, taken: Collection[str], num_unknown: int) -> Split:
+    dropped = Counter(listing.dropped)
+    dropped[UNKNOWN_CLIP] += num_unknown
+    clips: dict[str, DatasetClip] = {}
+    for clip_id in listing.ids:
+        if clip_id in clips:
+            dropped[REPEATED_ID] += 1
+            continue
+        if clip_id in taken:
+            dropped[OTHER_SPLIT] += 1
+            continue
+        sentences = [sentence.strip() for sentence in listing.captions.get(clip_id, ())]
+        captions = [Caption(sentence) for sentence in sentences if sentence]
+        dropped[EMPTY_CAPTION] += len(sentences) - len(captions)
+        if not captions:
+            dropped[NO_CAPTION] += 1
+            continue
+        if listing.has_one_caption:
+            dropped[FURTHER_CAPTION] += len(captions) - 1
+            captions = captions[:1]
+        clips[clip_id] = DatasetClip(clip_id, tuple(captions), media=listing.media.get(clip_id, clip_id))
+    if not clips:
+        first = f", the first being {listing.ids[0]!r}" if listing.ids else ""
+        raise UsageError(
+            f"the split {listing.name} has no clips",
+            why=f"none of its {len(listing.ids)} ids{first}, has a caption in the annotation files",
+            fix="compare the ids of its list with those of the captions; both must come from one release",
+        )
+    counts = {reason: count for reason, count in dropped.items() if count}
+    return Split(listing.name, tuple(clips.values()), is_grouped=listing.is_grouped, dropped=counts)

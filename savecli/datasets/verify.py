@@ -1,0 +1,170 @@
+"""What a copy of a dataset holds and what it lacks, as records; nothing is printed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from savecli.core.progress import NoProgress, Progress
+from savecli.datasets.base import Dataset, Split
+from savecli.datasets.expected import EXPECTED, ExpectedSplit, SplitName
+from savecli.datasets.locate import Located
+
+Check = Callable[[Path], str | None]
+
+
+@dataclass(frozen=True)
+class SplitVerification:
+    """What was found of a split.
+
+    Args:
+        name: as reports print it.
+        missing: ids of the clips whose file is not there.
+        undecodable: by clip id, why its file cannot be used; empty where files were not opened.
+        dropped: as of `Split`.
+        duplicate_captions: sentences that tell of several clips, with their ids: each makes a tie of ranks.
+        num_with_transcript: clips with words said in them; None where no transcripts were given.
+        expected: the published protocol; None where we know of none.
+    """
+
+    split: SplitName
+    name: str
+    num_clips: int
+    num_found: int
+    missing: tuple[str, ...]
+    undecodable: Mapping[str, str]
+    num_captions: int
+    dropped: Mapping[str, int]
+    duplicate_captions: Mapping[str, tuple[str, ...]]
+    num_with_transcript: int | None
+    expected: ExpectedSplit | None
+
+    @property
+    def num_usable(self) -> int:
+        """Clips that can be trained on or ranked."""
+        return self.num_found - len(self.undecodable)
+
+    @property
+    def mismatches(self) -> tuple[str, ...]:
+        """How the annotations differ in size from the published protocol, a sentence each."""
+        if self.expected is None:
+            return ()
+        pairs = (
+            ("clips", self.num_clips, self.expected.num_clips),
+            ("captions", self.num_captions, self.expected.num_captions),
+        )
+        return tuple(
+            f"{self.name} has {found:,} {what}, the published split {published:,}"
+            for what, found, published in pairs
+            if published is not None and found != published
+        )
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found of a dataset.
+
+    Args:
+        absent: splits that the published protocol has and this copy does not.
+        ambiguous: by clip id, the files that fit it equally well; the first is used.
+        num_unknown_transcripts: transcripts of clips that are in no split.
+        is_decoded: whether files were opened.
+    """
+
+    dataset: str
+    folders: tuple[Path, ...]
+    splits: tuple[SplitVerification, ...]
+    absent: tuple[SplitName, ...]
+    ambiguous: Mapping[str, tuple[Path, ...]]
+    num_unknown_transcripts: int
+    is_decoded: bool
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every clip of every split can be used and the splits are those that were published."""
+        return not self.absent and all(
+            split.num_usable == split.num_clips and not split.mismatches for split in self.splits
+        )
+
+
+def verify(
+    dataset: Dataset,
+    located: Located,
+    check: Check | None = None,
+    *,
+    transcripts: Mapping[str, str] | None = None,
+    num_threads: int = 1,
+    progress: Progress | None = None,
+) -> Verification:
+    """What the annotations and the files found for them hold.
+
+    Args:
+        check: gives the reason why a file cannot be used, or None; called once for each file, from `num_threads`
+            threads. None opens no file.
+        transcripts: what is said, by clip id, as `read_asr` gives it.
+    """
+    reasons = _reasons(located, check, num_threads, progress or NoProgress()) if check else {}
+    expected = EXPECTED.get(dataset.name, {})
+    splits: dict[SplitName, Split | None] = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
+    clip_ids = {clip.clip_id for split in dataset.splits for clip in split.clips}
+    return Verification(
+        dataset=dataset.name,
+        folders=located.folders,
+        splits=tuple(
+            _verify_split(name, split, located, reasons, transcripts, expected.get(name))
+            for name, split in splits.items()
+            if split is not None
+        ),
+        absent=tuple(name for name, split in splits.items() if split is None and name in expected),
+        ambiguous=located.ambiguous,
+        num_unknown_transcripts=sum(clip_id not in clip_ids for clip_id in transcripts or ()),
+        is_decoded=check is not None,
+    )
+
+
+def _reasons(located: Located, check: Check, num_threads: int, progress: Progress) -> dict[Path, str]:
+    paths = tuple(dict.fromkeys(located.paths.values()))
+    progress.start(len(paths), unit="files", title="Checking files")
+    reasons: dict[Path, str] = {}
+    with ThreadPoolExecutor(num_threads) as threads:
+        for path, reason in zip(paths, threads.map(check, paths), strict=True):
+            if reason is not None:
+                reasons[path] = reason
+                progress.skip(path, reason)
+            progress.advance(1)
+    return reasons
+
+
+def _verify_split(
+    kind: SplitName,
+    split: Split,
+    located: Located,
+    reasons: Mapping[Path, str],
+    transcripts: Mapping[str, str] | None,
+    expected: ExpectedSplit | None,
+) -> SplitVerification:
+    paths = {clip.clip_id: located.paths.get(clip.clip_id) for clip in split.clips}
+    return SplitVerification(
+        split=kind,
+        name=split.name,
+        num_clips=len(split.clips),
+        num_found=sum(path is not None for path in paths.values()),
+        missing=tuple(clip_id for clip_id, path in paths.items() if path is None),
+        undecodable={clip_id: reasons[path] for clip_id, path in paths.items() if path in reasons},
+        num_captions=split.num_captions,
+        dropped=dict(split.dropped or {}),
+        duplicate_captions=_duplicates(
+            (caption.text, clip.clip_id) for clip in split.clips for caption in clip.captions
+        ),
+        num_with_transcript=None if transcripts is None else sum(bool(transcripts.get(clip_id)) for clip_id in paths),
+        expected=expected,
+    )
+
+
+def _duplicates(captions: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    clips: dict[str, dict[str, None]] = {}
+    for text, clip_id in captions:
+        clips.setdefault(" ".join(text.lower().split()), {})[clip_id] = None
+    return {text: tuple(ids) for text, ids in clips.items() if len(ids) > 1}
