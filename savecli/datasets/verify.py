@@ -24,7 +24,8 @@ class SplitVerification:
         missing: ids of the clips whose file is not there.
         undecodable: by clip id, why its file cannot be used; empty where files were not opened.
         dropped: as of `Split`.
-        duplicate_captions: sentences that tell of several clips, with their ids: each makes a tie of ranks.
+        duplicate_captions: sentences, in lower case, that tell of several clips, with their ids: each makes ties
+            of ranks. Empty for train, where nothing is ranked.
         num_with_transcript: clips with words said in them; None where no transcripts were given.
         expected: the published protocol; None where we know of none.
     """
@@ -145,20 +146,20 @@ def _verify_split(
     transcripts: Mapping[str, str] | None,
     expected: ExpectedSplit | None,
 ) -> SplitVerification:
-    paths = {clip.clip_id: located.paths.get(clip.clip_id) for clip in split.clips}
+    ids = [clip.clip_id for clip in split.clips]
+    paths = {clip_id: located.paths[clip_id] for clip_id in ids if clip_id in located.paths}
+    captions = ((caption.text, clip.clip_id) for clip in split.clips for caption in clip.captions)
     return SplitVerification(
         split=kind,
         name=split.name,
         num_clips=len(split.clips),
-        num_found=sum(path is not None for path in paths.values()),
-        missing=tuple(clip_id for clip_id, path in paths.items() if path is None),
+        num_found=len(paths),
+        missing=tuple(clip_id for clip_id in ids if clip_id not in paths),
         undecodable={clip_id: reasons[path] for clip_id, path in paths.items() if path in reasons},
         num_captions=split.num_captions,
         dropped=dict(split.dropped or {}),
-        duplicate_captions=_duplicates(
-            (caption.text, clip.clip_id) for clip in split.clips for caption in clip.captions
-        ),
-        num_with_transcript=None if transcripts is None else sum(bool(transcripts.get(clip_id)) for clip_id in paths),
+        duplicate_captions={} if kind == "train" else _duplicates(captions),
+        num_with_transcript=None if transcripts is None else sum(bool(transcripts.get(clip_id)) for clip_id in ids),
         expected=expected,
     )
 
