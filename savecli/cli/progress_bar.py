@@ -38,7 +38,7 @@ def shown_progress() -> Iterator[Progress]:
 
 
 class Pace:
-    """How fast a job goes and what remains, from what was done since it began."""
+    """How fast a job goes and what remains, from what was done since it began; `unit` is as `Progress.start` has it."""
 
     def __init__(self, total: float, unit: str) -> None:
         self._total = total
@@ -47,11 +47,13 @@ class Pace:
         self.done = 0.0
 
     def __str__(self) -> str:
-        """`35 min of 1 h 42 min · 21x realtime · 3 min left`, or the same in bytes."""
+        """`35 min of 1 h 42 min · 21x realtime · 3 min left`, or the same in bytes or in things of any kind."""
         elapsed_s = max(time.monotonic() - self._start_s, 1e-3)
         rate = self.done / elapsed_s
         if self._unit == "bytes":
             parts = [f"{size(self.done)} of {size(self._total)}", f"{size(rate)}/s"]
+        elif self._unit != "seconds":
+            parts = [f"{self.done:.0f} of {self._total:.0f} {self._unit}", f"{rate:.1f}/s"]
         else:
             parts = [f"{length(self.done)} of {length(self._total)}", f"{rate:.1f}x realtime"]
         # A pace measured over a blink would promise nonsense.

@@ -10,31 +10,34 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from savecli.cli.progress_bar import LineReport, LiveBar
 from savecli.cli.render import length
 
 if TYPE_CHECKING:
+    from savecli.core.progress import Progress
     from savecli.training.loop import Watch
 
 _SECONDS_BETWEEN_LINES = 60.0
 
 
 @contextmanager
-def shown_training() -> Iterator[Watch]:
-    """A watch to hand to the trainer; what it drew is gone or complete when the block ends."""
+def shown_training() -> Iterator[tuple[Watch, Progress]]:
+    """A watch for the steps and a progress for what comes before and after, in one picture."""
     if not sys.stderr.isatty():
-        yield LineWatch()
+        yield LineWatch(), LineReport()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as RichProgress
 
     columns = (
-        TextColumn("Training"),
+        TextColumn("{task.description}"),
         BarColumn(bar_width=20),
         TextColumn("{task.percentage:>3.0f}%"),
         TextColumn("· {task.fields[state]}"),
     )
-    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
-        yield LiveWatch(bar)
+    with RichProgress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+        yield LiveWatch(bar), LiveBar(bar)
 
 
 class Pace:
@@ -63,7 +66,7 @@ class LiveWatch:
 
     def begin(self, num_steps: int, num_done: int) -> None:
         self._pace = Pace(num_steps, num_done)
-        self._task = self._bar.add_task("", total=num_steps, completed=num_done, state="")
+        self._task = self._bar.add_task("Training", total=num_steps, completed=num_done, state="")
 
     def step(self, line: dict[str, Any]) -> None:
         state = " · ".join(part for part in (step_text(line), self._pace.left(line["step"])) if part)
@@ -95,6 +98,19 @@ class LineWatch:
 
     def epoch(self, line: dict[str, Any]) -> None:
         click.echo(epoch_text(line), err=True)
+
+
+class SilentWatch:
+    """Draws nothing: for all processes of a run but the first."""
+
+    def begin(self, num_steps: int, num_done: int) -> None:
+        return None
+
+    def step(self, line: dict[str, Any]) -> None:
+        return None
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        return None
 
 
 def step_text(line: dict[str, Any]) -> str:

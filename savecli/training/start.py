@@ -20,6 +20,7 @@ from savecli.model.importing import read_state
 from savecli.model.initial import fill_towers
 from savecli.model.save_model import SaveModel
 from savecli.training.config import TrainConfig
+from savecli.training.lora import add_lora
 
 # The AST that was fine-tuned on AudioSet, which the published systems hear with (Gong et al. 2021, table 2).
 AST_REPO, AST_FILE = "MIT/ast-finetuned-audioset-10-10-0.4593", "model.safetensors"
@@ -74,6 +75,8 @@ def prepare_for_training(model: SaveModel, config: TrainConfig) -> None:
     for layers in _tower_layers(model):
         for layer in list(layers)[: config.frozen_layers]:
             layer.requires_grad_(False)
+    if config.lora_rank:
+        add_lora(model, rank=config.lora_rank)
     if config.logit_scale is not None:
         with torch.no_grad():
             model.logit_scale.fill_(torch.tensor(config.logit_scale).log())

@@ -20,6 +20,7 @@ from savecli.training.config import RunConfig
 from savecli.training.evaluate import evaluate_split, ranks_of
 from savecli.training.loader import PairReader
 from savecli.training.loop import Parts, Scored, Watch, restored, train
+from savecli.training.lora import plain_model
 from savecli.training.order import all_pairs, num_steps
 from savecli.training.records import ClipSource, Evaluation
 from savecli.training.run_dir import Place, RunDir
@@ -153,7 +154,7 @@ def _parts(
 
     def keep() -> None:
         notes = f"trained on {config.dataset} ({splits.train.name}), recipe {settings.recipe}, seed {settings.seed}"
-        save_checkpoint(model, config.model, run_dir.best, notes=notes, replace=True)
+        save_checkpoint(plain_model(model, config.model), config.model, run_dir.best, notes=notes, replace=True)
 
     return Parts(
         config=config,

@@ -1,0 +1,153 @@
+"""`save train`: a model from a dataset, in a folder of its own."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from savecli.cli.options import json_option
+from savecli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from savecli.training.launch import RunRequest, Surroundings
+    from savecli.training.training_run import Outcome
+
+Command = Callable[..., Any]
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_PATH = click.Path(path_type=Path)
+
+
+def data_options(command: Command) -> Command:
+    """Where a dataset's files lie."""
+    for option in (
+        click.option("--asr", type=_PATH, help='Transcripts, `[{"key": …, "text": …}]`; else those in the root.'),
+        click.option("--cache", type=_FOLDER, help="Folder that `save data prepare` filled; much faster."),
+        click.option(
+            "--videos", type=_FOLDER, help="Folder of the video files, searched below; else those in the root."
+        ),
+        click.option("--root", type=_PATH, help="Folder of the dataset's annotation files, or a manifest."),
+    ):
+        command = option(command)
+    return command
+
+
+def run_options(command: Command) -> Command:
+    """How a run is carried out."""
+    for option in (
+        json_option,
+        click.option("--readers", default=2, show_default=True, metavar="N", help="Threads that read clips ahead."),
+        click.option("--device", default="auto", show_default=True, help="`cpu`, `cuda`, `mps`, or what is fastest."),
+        click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change one setting; repeatable."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(epilog="Example: save train --dataset lsmdc --root /data/lsmdc --out runs/lsmdc")
+@click.option("--dataset", help="Name of the dataset; `save data` lists them.")
+@click.option("--preset", default="save", show_default=True, help="What the model is made of; see docs/model.md.")
+@click.option("--recipe", help="How it is trained: `published`, `sound` or `small`; else the preset's own.")
+@click.option(
+    "--start",
+    default="pretrained",
+    show_default=True,
+    help="`pretrained` towers, `scratch` for random ones, or the folder of a checkpoint.",
+)
+@click.option("--clip", help="Pretrained CLIP: `clip:MODEL/WEIGHTS` or `clip:PATH`.  [default: OpenAI's of the preset]")
+@click.option("--audio", type=_PATH, help="Weights of the audio encoder.  [default: AST trained on AudioSet]")
+@click.option("--teacher", type=_FOLDER, help="Vectors of the alignment's teacher, as docs/training.md says.")
+@data_options
+@click.option("--out", type=_FOLDER, help="Folder of the run; must not be there yet.")
+@click.option("--seed", type=int, help="Decides every random choice.  [default: the recipe's]")
+@click.option("--seeds", default=1, show_default=True, metavar="N", help="Train N times, and tell mean and deviation.")
+@click.option(
+    "--select",
+    type=click.Choice(["val", "peak-test", "last"]),
+    help="Which epoch is kept; `peak-test` chooses by the test split, as some papers do, and says so.",
+)
+@click.option("--resume", type=_FOLDER, help="Go on with the run in this folder; takes no other setting.")
+@run_options
+def train(as_json: bool, resume: Path | None, seeds: int, device: str, readers: int, **asked: Any) -> None:
+    """Train a model on a dataset, score its test split once, and print the numbers."""
+    from savecli.cli.train_report import show_outcomes
+
+    if resume is not None:
+        with surroundings(device, readers) as around:
+            from savecli.training.launch import resume_run
+
+            folders, outcomes = [resume], [resume_run(resume.absolute(), around)]
+    else:
+        folders, outcomes = _new_runs(_request(asked), seeds, device, readers)
+    show_outcomes(folders, outcomes, as_json=as_json)
+
+
+def _new_runs(request: RunRequest, seeds: int, device: str, readers: int) -> tuple[list[Path], list[Outcome]]:
+    from savecli.training.launch import start_run
+
+    if seeds < 1:
+        raise UsageError(f"--seeds is {seeds}", why="allowed: 1 or more", fix="leave it out")
+    requests = [request]
+    if seeds > 1:
+        first = request.seed or 0
+        requests = [replace(request, seed=first + n, out=request.out / f"seed{first + n}") for n in range(seeds)]
+    outcomes = []
+    for item in requests:
+        with surroundings(device, readers) as around:
+            outcomes.append(start_run(item, around))
+    return [item.out for item in requests], outcomes
+
+
+def _request(asked: dict[str, Any]) -> RunRequest:
+    from savecli.training.launch import RunRequest
+
+    for name in ("dataset", "out"):
+        if asked[name] is None:
+            raise UsageError(f"--{name} is missing", why="a new run needs it", fix="`save train --help` has an example")
+    if asked["root"] is None:
+        raise UsageError(
+            "--root is missing", why="it names the folder of the dataset's files", fix="`save data` tells what it holds"
+        )
+    return RunRequest(**asked)
+
+
+@contextmanager
+def surroundings(device: str, readers: int) -> Iterator[Surroundings]:
+    """Device, other processes, view and the wish to stop, for one run; other processes than the first are silent."""
+    from savecli.cli.train_view import SilentWatch, shown_training
+    from savecli.model.hub import Hub
+    from savecli.model.precision import choose_device
+    from savecli.training.launch import Surroundings, cpu_or_gpu
+    from savecli.training.training_run import Machine
+    from savecli.training.workers import joined_workers
+
+    chosen = choose_device(device)
+    with joined_workers(chosen) as workers, _stop_asked() as should_stop:
+        machine = Machine(cpu_or_gpu(chosen, rank=workers.rank) if workers.size > 1 else chosen, workers, readers)
+        if workers.leads:
+            with shown_training() as (watch, progress):
+                yield Surroundings(machine, Hub(), watch, should_stop, progress)
+        else:
+            yield Surroundings(machine, Hub(), SilentWatch(), should_stop)
+
+
+@contextmanager
+def _stop_asked() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or a request to end has come: the step is finished and saved first. A second one ends at once."""
+    asked: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        asked.append(number)
+        signal.signal(number, signal.default_int_handler)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,207 @@
+"""Runs as people ask for them: a dataset and a preset in, a run folder and its numbers out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from savecli.core.errors import UsageError
+from savecli.core.progress import NoProgress, Progress
+from savecli.model.build import build_model
+from savecli.model.checkpoint import load_checkpoint, read_config
+from savecli.model.clip_model import Unfilled
+from savecli.model.config import ModelConfig
+from savecli.model.convert import refuse_differences
+from savecli.model.hub import Hub
+from savecli.model.presets import find_preset
+from savecli.model.save_model import SaveModel
+from savecli.training.config import RunConfig, Selection, with_settings
+from savecli.training.loop import Watch
+from savecli.training.recipes import default_recipe, find_recipe
+from savecli.training.run_dir import RunData, RunDir
+from savecli.training.session import open_data, open_source, run_splits
+from savecli.training.start import pretrained_model, random_model
+from savecli.training.training_run import Machine, Outcome, run
+
+PRETRAINED, SCRATCH = "pretrained", "scratch"
+_NO_PROGRESS = NoProgress()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """A new run.
+
+    Args:
+        start: `pretrained` towers, `scratch`, or the folder of a checkpoint to go on from, which decides the preset.
+        recipe: None is the preset's own.
+        settings: as `with_settings` reads them, applied last.
+        seed, select: None leaves them to the recipe.
+        clip, audio: which pretrained weights; see `pretrained_model`.
+        teacher: folder with the vectors of a teacher, where the alignment loss needs one.
+    """
+
+    dataset: str
+    root: Path
+    out: Path
+    preset: str = "save"
+    start: str = PRETRAINED
+    recipe: str | None = None
+    settings: Sequence[str] = ()
+    seed: int | None = None
+    select: Selection | None = None
+    clip: str | None = None
+    audio: Path | None = None
+    videos: Path | None = None
+    cache: Path | None = None
+    asr: Path | None = None
+    teacher: Path | None = None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run is told from outside besides what it is."""
+
+    machine: Machine
+    hub: Hub
+    watch: Watch
+    should_stop: Callable[[], bool] = lambda: False
+    progress: Progress = _NO_PROGRESS
+
+
+def resolved(request: RunRequest) -> RunConfig:
+    """The whole config of a run: preset, then recipe, then single settings.
+
+    Raises:
+        UsageError: no such preset, recipe or setting.
+    """
+    model = _start_config(request)
+    config = find_recipe(request.recipe or default_recipe(model))(request.dataset, model)
+    train = config.train
+    if request.seed is not None:
+        train = replace(train, seed=request.seed)
+    if request.select is not None:
+        train = replace(train, select=request.select)
+    return with_settings(replace(config, train=train), request.settings)
+
+
+def start_run(request: RunRequest, around: Surroundings) -> Outcome:
+    """A new run, from its first step to its numbers.
+
+    Raises:
+        SaveError: see `run`, `open_data` and `pretrained_model`.
+    """
+    config, data = resolved(request), _run_data(request)
+    _check_teacher(config, data)
+    model = _start_model(request, config, around)
+    run_dir = RunDir(request.out)
+    if around.machine.workers.leads:
+        run_dir.create(config, data)
+    around.machine.workers.wait()
+    return _go(run_dir, config, data, model, around, is_resumed=False)
+
+
+def resume_run(folder: Path, around: Surroundings) -> Outcome:
+    """The rest of a run; one that has ended is only scored again.
+
+    Raises:
+        SaveError: the folder holds no run, or the state is damaged, and see `run`.
+    """
+    run_dir = RunDir(folder)
+    config, data = run_dir.read_config()
+    if not run_dir.has_state:
+        raise UsageError(
+            f"{folder} cannot be gone on with",
+            why="the run ended before its first save",
+            fix="delete the folder and begin anew",
+        )
+    with Unfilled():
+        model = build_model(config.model)
+    return _go(run_dir, config, data, model, around, is_resumed=True)
+
+
+def _go(
+    run_dir: RunDir, config: RunConfig, data: RunData, model: SaveModel, around: Surroundings, *, is_resumed: bool
+) -> Outcome:
+    held = open_data(config.dataset, Path(data.root), videos=_path(data.videos), asr=_path(data.asr))
+    splits = run_splits(held, config.train.select)
+    source = open_source(held, config.model, cache=_path(data.cache), teacher=_path(data.teacher), model=model)
+    return run(
+        run_dir,
+        config,
+        model,
+        splits,
+        source,
+        machine=around.machine,
+        watch=around.watch,
+        is_resumed=is_resumed,
+        should_stop=around.should_stop,
+        progress=around.progress,
+    )
+
+
+def _start_config(request: RunRequest) -> ModelConfig:
+    if request.start in (PRETRAINED, SCRATCH):
+        return find_preset(request.preset)
+    return read_config(Path(request.start))
+
+
+def _start_model(request: RunRequest, config: RunConfig, around: Surroundings) -> SaveModel:
+    seed = config.train.seed
+    if request.start == SCRATCH:
+        return random_model(config.model, seed=seed)
+    if request.start == PRETRAINED:
+        return pretrained_model(
+            config.model,
+            clip=request.clip,
+            audio=request.audio,
+            hub=around.hub,
+            seed=seed,
+            progress=around.progress,
+        )
+    held = load_checkpoint(Path(request.start)).model.state_dict()
+    model = random_model(config.model, seed=seed)
+    wanted = model.state_dict()
+    misfits = [name for name in wanted if name in held and held[name].shape != wanted[name].shape]
+    missing = [name for name in wanted if name not in held or name in misfits]
+    refuse_differences(missing, [name for name in held if name not in wanted], request.start)
+    model.load_state_dict(held)
+    return model
+
+
+def _run_data(request: RunRequest) -> RunData:
+    def kept(path: Path | None) -> str | None:
+        return None if path is None else str(path.absolute())
+
+    start = request.start if request.start in (PRETRAINED, SCRATCH) else kept(Path(request.start))
+    return RunData(
+        root=str(request.root.absolute()),
+        videos=kept(request.videos),
+        cache=kept(request.cache),
+        asr=kept(request.asr),
+        teacher=kept(request.teacher),
+        start=start,
+    )
+
+
+def _check_teacher(config: RunConfig, data: RunData) -> None:
+    kind = config.model.loss.alignment
+    needs = config.model.audio is not None and kind is not None and kind != "contrastive"
+    if needs and data.teacher is None and data.cache is None:
+        raise UsageError(
+            f"the alignment loss of `{config.model.name}` needs a teacher",
+            why="it learns from how alike a teacher finds the sights and sounds of a batch",
+            fix="give `--teacher DIR`, fill a cache with `save data prepare --teacher pe-av`, "
+            "or leave the loss out: `--set model.loss.alignment=null`",
+        )
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def cpu_or_gpu(device: torch.device, *, rank: int) -> torch.device:
+    """The device of one process among several: each has a GPU of its own."""
+    return torch.device("cuda", rank) if device.type == "cuda" and device.index is None else device

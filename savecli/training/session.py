@@ -1,0 +1,193 @@
+"""From names and folders to runs and evaluations: where datasets, clips and models come together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from savecli.core.errors import UsageError
+from savecli.core.progress import NoProgress, Progress
+from savecli.datasets.asr import read_asr
+from savecli.datasets.base import Dataset, Split
+from savecli.datasets.locate import locate
+from savecli.datasets.registry import find_dataset
+from savecli.model.checkpoint import Checkpoint
+from savecli.model.config import ModelConfig
+from savecli.model.precision import choose_precision
+from savecli.model.save_model import SaveModel
+from savecli.training.config import Selection
+from savecli.training.evaluate import evaluate_split
+from savecli.training.files import FileSource
+from savecli.training.records import ClipSource, Evaluation
+from savecli.training.training_run import RunSplits
+
+# Of a training split without a validation split beside it: this share is held out, but no more than so many clips.
+_HELD_OUT_SHARE, _MOST_HELD_OUT = 0.05, 1000
+_NO_PROGRESS = NoProgress()
+
+
+@dataclass(frozen=True)
+class OpenData:
+    """A dataset whose files have been looked for.
+
+    Args:
+        dataset: without the clips whose files are not there.
+        paths: by clip, where its file is.
+        num_missing: by name of the split, how many clips have been left out.
+        speech: by clip, what an ASR file says is spoken; None without such a file.
+    """
+
+    dataset: Dataset
+    paths: Mapping[str, Path]
+    num_missing: dict[str, int]
+    speech: Mapping[str, str] | None
+
+
+def open_data(name: str, root: Path, *, videos: Path | None = None, asr: Path | None = None) -> OpenData:
+    """The dataset in a folder and the files of its clips.
+
+    Args:
+        videos: where its files are, if not in the folder.
+        asr: transcripts in the authors' form; None takes those found in the folder.
+
+    Raises:
+        UsageError: the folder has another shape, or none of the dataset's files is there.
+    """
+    kind = find_dataset(name)
+    dataset = kind.read(root)
+    located = locate(dataset, videos)
+    if not located.paths:
+        raise UsageError(
+            f"no video of {name} is in {videos or root}",
+            why=f"looked for {sum(len(split.clips) for split in dataset.splits)} files, "
+            f"the first is `{next((split.clips[0].media for split in dataset.splits if split.clips), '')}`",
+            fix=f"name their folder with `--videos DIR`; {kind.source}",
+        )
+    files = (asr,) if asr is not None else dataset.asr_files
+    speech: dict[str, str] | None = {} if files else None
+    for path in files:
+        assert speech is not None
+        speech |= read_asr(path)
+    present = replace(
+        dataset,
+        train=_present(dataset.train, located.paths),
+        val=_present(dataset.val, located.paths),
+        test=_present(dataset.test, located.paths),
+    )
+    num_missing = {
+        split.name: len(split.clips) - len(here.clips)
+        for split, here in zip(dataset.splits, present.splits, strict=True)
+    }
+    return OpenData(present, located.paths, num_missing, speech)
+
+
+def run_splits(data: OpenData, select: Selection) -> RunSplits:
+    """What a run learns from, chooses its epoch by, and reports.
+
+    Raises:
+        UsageError: the dataset has no such split.
+    """
+    dataset = data.dataset
+    train, chooses = dataset.train, dataset.val
+    if train is None or not train.clips:
+        raise UsageError(f"{dataset.name} has nothing to train on", why="no clip of its training split is there")
+    if select == "peak-test":
+        chooses = dataset.test
+        if chooses is None:
+            raise UsageError(
+                f"{dataset.name} has no test split to choose by", why="its files hold none", fix="`--select val`"
+            )
+    elif select == "last":
+        chooses = None
+    elif chooses is None:
+        train, chooses = _held_out(train)
+    return RunSplits(dataset.name, train, chooses, dataset.test, data.num_missing)
+
+
+def file_source(data: OpenData, config: ModelConfig) -> ClipSource:
+    """The dataset's clips, read from their video files."""
+    return FileSource(data.paths, config, speech=data.speech)
+
+
+def find_split(data: OpenData, name: str) -> Split:
+    """The split that is called `train`, `val` or `test`.
+
+    Raises:
+        UsageError: there is none, or it is empty.
+    """
+    split: Split | None = getattr(data.dataset, name)
+    if split is None or not split.clips:
+        there = [place for place in ("train", "val", "test") if getattr(data.dataset, place)]
+        raise UsageError(
+            f"{data.dataset.name} has no {name} split here",
+            why=f"there are {', '.join(there)}" if split is None else "none of its files is there",
+            fix="choose another with `--split`",
+        )
+    return split
+
+
+def evaluate_checkpoint(
+    checkpoint: Checkpoint,
+    name: str,
+    root: Path,
+    *,
+    split: str = "test",
+    videos: Path | None = None,
+    cache: Path | None = None,
+    asr: Path | None = None,
+    device: torch.device,
+    batch_size: int = 32,
+    progress: Progress = _NO_PROGRESS,
+) -> Evaluation:
+    """A split of a dataset scored by a model.
+
+    Raises:
+        UsageError: no such dataset or split, or a folder of another shape.
+        SaveError: none of its clips can be read.
+    """
+    data = open_data(name, root, videos=videos, asr=asr)
+    chosen = find_split(data, split)
+    return evaluate_split(
+        checkpoint.model.to(device),
+        checkpoint.config,
+        chosen,
+        open_source(data, checkpoint.config, cache=cache),
+        dataset=name,
+        device=device,
+        precision=choose_precision(device),
+        batch_size=batch_size,
+        num_missing=data.num_missing[chosen.name],
+        progress=progress,
+    )
+
+
+def open_source(
+    data: OpenData,
+    config: ModelConfig,
+    *,
+    cache: Path | None,
+    teacher: Path | None = None,
+    model: SaveModel | None = None,
+) -> ClipSource:
+    """The dataset's clips, from the cache where one is given."""
+    return file_source(data, config)
+
+
+def _present(split: Split | None, paths: Mapping[str, Path]) -> Split | None:
+    if split is None:
+        return None
+    return replace(split, clips=tuple(clip for clip in split.clips if clip.clip_id in paths))
+
+
+def _held_out(train: Split) -> tuple[Split, Split]:
+    """The training split in two, by a hash of each clip's name: the same clips on every machine and in every run."""
+    wanted = min(max(1, round(_HELD_OUT_SHARE * len(train.clips))), _MOST_HELD_OUT)
+    ranked = sorted(train.clips, key=lambda clip: hashlib.sha256(clip.clip_id.encode()).digest())
+    held = {clip.clip_id for clip in ranked[:wanted]}
+    rest = tuple(clip for clip in train.clips if clip.clip_id not in held)
+    out = tuple(clip for clip in train.clips if clip.clip_id in held)
+    return replace(train, clips=rest), replace(train, name=f"held out of {train.name}", clips=out)
