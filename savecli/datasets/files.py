@@ -41,7 +41,7 @@ def wrong_content(path: Path, *, line: int | None, expected: str, found: str, fi
     return UsageError(
         f"{path.name} cannot be read",
         why=f"{place}: expected {expected}; found {found}",
-        fix=fix or "mend the file, or get it again; `save data` says where from",
+        fix=fix or "mend the file; `save data` shows what it should hold and where people get it",
     )
 
 
@@ -58,10 +58,23 @@ def annotation_folders(root: Path) -> tuple[Path, ...]:
 
 
 def find_file(root: Path, *names: str) -> Path | None:
-    """The first of these names that is there, in the folder or right below it."""
+    """The first of these names that is there, in the folder or, else, right below it.
+
+    Raises:
+        UsageError: several folders below hold it, as where datasets lie side by side.
+    """
     folders = annotation_folders(root)
-    paths = (folder / name for name in names for folder in folders)
-    return next((path for path in paths if path.is_file()), None)
+    for name in names:
+        found = [folder / name for folder in folders if (folder / name).is_file()]
+        if len(found) > 1 and found[0].parent != root:
+            raise UsageError(
+                f"{name} is there more than once",
+                why=f"it is in {' and in '.join(str(path.parent) for path in found)}",
+                fix=f"give one of these folders, e.g. `--root '{found[0].parent}'`",
+            )
+        if found:
+            return found[0]
+    return None
 
 
 def need_file(root: Path, *names: str) -> Path:

@@ -14,6 +14,8 @@ from savecli.datasets.files import find_file, kind_of, need_file, read_split_fil
 from savecli.datasets.splits import Listing, build_dataset, num_unknown_captions
 
 _CAPTIONS = ("captions_msvd.json", "raw-captions.pkl")
+# A pickle that names any other class or function could run anything.
+_PLAIN_TYPES = frozenset({"OrderedDict", "defaultdict", "dict", "list", "tuple", "set", "str"})
 _EXPECTED = "a pickled {id: [[word]]} of nothing but plain texts, lists and mappings"
 
 
@@ -37,9 +39,11 @@ def read_msvd(root: Path) -> Dataset:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads texts, numbers and containers; a pickle that names a class or a function could run anything."""
+    """Reads texts, numbers and plain containers only."""
 
     def find_class(self, module: str, name: str) -> Any:
+        if module in ("builtins", "__builtin__", "collections") and name in _PLAIN_TYPES:
+            return super().find_class(module, name)
         raise pickle.UnpicklingError(f"it names {module}.{name}")
 
 

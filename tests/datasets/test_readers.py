@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,8 @@ def texts(split: Split | None) -> dict[str, list[str]]:
 def test_a_sample_is_read_whole(name: str) -> None:
     dataset = read(SAMPLES / name)
     *sizes, is_grouped = SIZES[name]
-    found = [
-        (len(part.clips), part.num_captions) if part else None for part in (dataset.train, dataset.val, dataset.test)
-    ]
+    parts = (dataset.train, dataset.val, dataset.test)
+    found = [(len(part.clips), part.num_captions) if part else None for part in parts]
     assert (dataset.name, found) == (name, sizes)
     assert split(dataset.test).is_grouped == is_grouped
     assert dataset.asr_files == (SAMPLES / name / "asr.json",)
@@ -169,9 +169,7 @@ def test_a_second_sentence_counts_in_training_only(sample) -> None:
         path.write_text(path.read_text() + "\t".join([*first[:5], "Once more."]) + "\n")
     dataset = read(root)
     assert [len(clip.captions) for clip in split(dataset.train).clips][:2] == [2, 1]
-    assert {clip.captions for clip in split(dataset.test).clips} == {
-        clip.captions[:1] for clip in split(dataset.test).clips
-    }
+    assert [len(clip.captions) for clip in split(dataset.test).clips] == [1, 1]
     assert split(dataset.test).dropped == {"repeated id": 1, "further caption of a clip": 1}
 
 
@@ -191,7 +189,8 @@ def test_msvd_may_be_pickled(protocol: int, sample) -> None:
     path = root / "captions_msvd.json"
     words = {key: [text.split() for text in sentences] for key, sentences in json.loads(path.read_text()).items()}
     path.unlink()
-    (root / "raw-captions.pkl").write_bytes(pickle.dumps(words, protocol=protocol))
+    plain = defaultdict(list, words)
+    (root / "raw-captions.pkl").write_bytes(pickle.dumps(plain, protocol=protocol))
     assert read(root).splits == before.splits
 
 

@@ -79,7 +79,7 @@ def test_latin_1_is_told_how_to_be_mended(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_an_empty_folder(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is not there|holds no|there is no manifest") as caught:
+    with pytest.raises(UsageError, match=r"is not there|holds no|there is no manifest") as caught:
         DATASETS[name].read(tmp_path)
     assert "--root" in caught.value.fix
 
@@ -88,6 +88,15 @@ def test_an_empty_folder(name: str, tmp_path: Path) -> None:
 def test_no_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the dataset has no folder"):
         DATASETS[name].read(tmp_path / "nowhere")
+
+
+def test_datasets_side_by_side(tmp_path: Path) -> None:
+    for name in ("msvd", "didemo"):
+        shutil.copytree(SAMPLES / name, tmp_path / f"{name}_data")
+    with pytest.raises(
+        UsageError, match=r"train_list\.txt is there more than once: it is in .*didemo_data and in .*msvd"
+    ):
+        DATASETS["msvd"].read(tmp_path)
 
 
 def test_ids_that_fit_no_caption(tmp_path: Path) -> None:
@@ -100,7 +109,7 @@ def test_ids_that_fit_no_caption(tmp_path: Path) -> None:
 
 
 def test_an_unknown_dataset() -> None:
-    with pytest.raises(UsageError, match="known are msrvtt-9k, .*, synthetic") as caught:
+    with pytest.raises(UsageError, match=r"known are msrvtt-9k, .*, synthetic") as caught:
         find_dataset("MSRVTT9k")
     assert caught.value.fix == "did you mean `msrvtt-9k`?"
 
