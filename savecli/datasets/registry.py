@@ -40,8 +40,9 @@ def _read_synthetic(root: Path) -> Dataset:
 
 
 _MSRVTT_SOURCE = (
-    "the official site is gone; the zip that the authors of Frozen in Time (Oxford) host is what people use. "
-    "Lists and captions come with CLIP4Clip (msrvtt_data.zip). 8,811 of the 10,000 videos have sound"
+    "the official site is gone; the zip that the authors of Frozen in Time (Oxford) host is what people use: "
+    "github.com/m-bain/frozen-in-time. "
+    "Lists and captions are msrvtt_data.zip of github.com/ArrowLuo/CLIP4Clip. 8,811 of the 10,000 videos have sound"
 )
 
 _KINDS = (
@@ -76,7 +77,7 @@ _KINDS = (
             "MSRVTT_data.json               {videos: [{video_id}], sentences: [{video_id, caption}]}\n"
             "videos/video0.mp4 …"
         ),
-        source=f"{_MSRVTT_SOURCE}. The lists of val and test are TeachCLIP's",
+        source=f"{_MSRVTT_SOURCE}. The lists of val and test are those of github.com/ruc-aimc-lab/TeachCLIP",
     ),
     DatasetKind(
         name="vatex",
@@ -87,7 +88,10 @@ _KINDS = (
             "or: VATEX_train.csv, VATEX_val.csv, VATEX_test.csv with VATEX_data.json, in the form of MSR-VTT\n"
             "videos/ID_000122_000132.mp4 …"
         ),
-        source="captions from VATEX's site; the videos are on YouTube and vanish: 1,335 of 1,500 test clips in 2023",
+        source=(
+            "captions from eric-xw.github.io/vatex-website; the videos are on YouTube and vanish: in 2023, 1,335 "
+            "of the 1,500 test clips were left"
+        ),
     ),
     DatasetKind(
         name="charades",
@@ -95,7 +99,7 @@ _KINDS = (
         layout=(
             "Charades_v1_train.csv, Charades_v1_test.csv   id,…,script,… (eleven columns)\nCharades_v1_480/ID.mp4 …"
         ),
-        source="the site of the Allen Institute for AI: annotations, and videos scaled to 480p",
+        source="prior.allenai.org/projects/charades: annotations, and videos scaled to 480p",
     ),
     DatasetKind(
         name="lsmdc",
@@ -105,7 +109,10 @@ _KINDS = (
             "LSMDC16_challenge_1000_publictect.csv               the same; the test\n"
             "videos/FILM/CLIP.avi …"
         ),
-        source="the form of the Max Planck Institute for Informatics; nobody may pass it on",
+        source=(
+            "sites.google.com/site/describingmovies: by a form to the Max Planck Institute for Informatics; "
+            "nobody may pass it on"
+        ),
     ),
     DatasetKind(
         name="msvd",
@@ -115,7 +122,10 @@ _KINDS = (
             "captions_msvd.json or raw-captions.pkl        {id: [caption]} or {id: [[word]]}\n"
             "YouTubeClips/ID_33_46.avi …"
         ),
-        source="clips from the University of Texas at Austin (YouTubeClips.tar); lists with CLIP4Clip (msvd_data.zip)",
+        source=(
+            "clips from the University of Texas at Austin (YouTubeClips.tar); lists and captions are "
+            "msvd_data.zip of github.com/ArrowLuo/CLIP4Clip"
+        ),
     ),
     DatasetKind(
         name="didemo",
@@ -125,7 +135,7 @@ _KINDS = (
             "train_data.json, val_data.json, test_data.json       [{video, description, times}]\n"
             "videos/KEY.mp4 …"
         ),
-        source="annotations from the repository LocalizingMoments; the videos are Flickr's, or in its authors' copy",
+        source="github.com/LisaAnne/LocalizingMoments: annotations, and how to get the videos, which are Flickr's",
     ),
     DatasetKind(
         name="activitynet",
@@ -135,7 +145,7 @@ _KINDS = (
             "train.json, val_1.json         {v_id: {duration, timestamps, sentences}}\n"
             "videos/v_ID.mp4 …"
         ),
-        source="captions from Stanford (ActivityNet Captions); the videos by the form on ActivityNet's site",
+        source="cs.stanford.edu/people/ranjaykrishna/densevid: captions; activity-net.org: videos, by a form",
     ),
     DatasetKind(
         name="manifest",

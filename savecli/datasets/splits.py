@@ -25,7 +25,8 @@ class Listing:
 
     Args:
         captions: sentences by id; it may know more ids than are listed.
-        is_grouped: as of `Split`.
+        is_grouped: as of `Split`; also where a clip comes out with several captions, as part of a training split
+            may be held out to choose by.
         has_one_caption: a clip's first sentence counts only, as in splits that are ranked by the diagonal.
         media: what a clip's file is found by, where it is not its id.
         dropped: what the reader itself could not use.
@@ -129,4 +130,5 @@ def _build_split(listing: Listing, *, taken: Collection[str], num_unknown: int) 
             fix="compare the ids of its list with those of the captions; both must come from one release",
         )
     counts = {reason: count for reason, count in dropped.items() if count}
-    return Split(listing.name, tuple(clips.values()), is_grouped=listing.is_grouped, dropped=counts)
+    is_grouped = listing.is_grouped or any(len(clip.captions) > 1 for clip in clips.values())
+    return Split(listing.name, tuple(clips.values()), is_grouped=is_grouped, dropped=counts)

@@ -86,6 +86,12 @@ def test_1ka_takes_the_sentence_of_its_list() -> None:
     assert len(texts(read(SAMPLES / "msrvtt-9k").train)["video0"]) == 2
 
 
+def test_only_a_split_of_one_caption_a_clip_is_ranked_by_the_diagonal() -> None:
+    for dataset in (read(SAMPLES / name) for name in SIZES):
+        assert all(part.is_grouped or part.num_captions == len(part.clips) for part in dataset.splits)
+    assert split(read(SAMPLES / "msrvtt-9k").train).is_grouped
+
+
 def test_unusable_captions_are_counted() -> None:
     train = split(read(SAMPLES / "msrvtt-9k").train)
     assert train.dropped == {"empty caption": 1, "caption of an unknown clip": 1}
