@@ -12,8 +12,6 @@ import torch
 from savecli.core.errors import MediaError, SaveError
 from savecli.core.progress import Progress
 from savecli.datasets.base import DatasetClip, Split
-from savecli.metrics.ranks import Captions, Ranks, ranks
-from savecli.metrics.scores import Direction, Raw, raw_scores, reversed_scores
 from savecli.model.config import ModelConfig
 from savecli.model.fusion import Gates
 from savecli.model.precision import Precision, computing
@@ -91,13 +89,6 @@ def evaluate_split(
         num_missing=num_missing + len(split.clips) - len(held.clips),
         gates={signal: np.concatenate(rows) for signal, rows in held.gates.items()},
     )
-
-
-def ranks_of(evaluation: Evaluation, direction: Direction) -> Ranks[Raw]:
-    """Where each query's true item stands in raw similarities."""
-    scores = raw_scores(evaluation.similarity)
-    captions = Captions(evaluation.video_of_caption, is_grouped=evaluation.is_grouped)
-    return ranks(scores if direction == "t2v" else reversed_scores(scores), captions)
 
 
 def _encoded_clips(

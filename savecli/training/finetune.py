@@ -8,7 +8,7 @@ from pathlib import Path
 from savecli.core.errors import UsageError
 from savecli.model.checkpoint import Checkpoint, load_checkpoint
 from savecli.model.precision import choose_precision
-from savecli.training.compare import Comparison, compare
+from savecli.training.compare import Comparison, Difference, compare
 from savecli.training.evaluate import evaluate_split
 from savecli.training.launch import RunRequest, Surroundings, resolved, start_run
 from savecli.training.records import Evaluation
@@ -73,13 +73,18 @@ def finetune(request: RunRequest, around: Surroundings) -> Verdict:
     before = scored(Checkpoint(old.model, replace(old.config, inputs=config.model.inputs)))
     outcome = start_run(request, around)
     after = scored(load_checkpoint(RunDir(request.out).best))
-    comparison = compare(before, after)
+    comparison = compare(before, after, names=("before", "after"))
     return Verdict(
         outcome=outcome,
         split=judge.name,
         before=before,
         after=after,
         comparison=comparison,
-        is_better=comparison.difference.sum_recall > 0,
+        is_better=sum_of_texts(comparison).difference > 0,
         chose_by_it=judge is splits.chooses,
     )
+
+
+def sum_of_texts(comparison: Comparison) -> Difference:
+    """SumR from captions to clips: what a search gains."""
+    return next(item for item in comparison.differences if (item.direction, item.measure) == ("t2v", "SumR"))

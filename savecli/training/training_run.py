@@ -17,12 +17,13 @@ from savecli.model.precision import Precision, choose_precision
 from savecli.model.save_model import SaveModel
 from savecli.training.batches import Collator
 from savecli.training.config import RunConfig
-from savecli.training.evaluate import evaluate_split, ranks_of
+from savecli.training.evaluate import evaluate_split
 from savecli.training.loader import PairReader
 from savecli.training.loop import Parts, Scored, Watch, restored, train
 from savecli.training.lora import plain_model
 from savecli.training.order import all_pairs, num_steps
 from savecli.training.records import ClipSource, Evaluation
+from savecli.training.report import ranks_in
 from savecli.training.run_dir import Place, RunDir
 from savecli.training.start import prepare_for_training
 from savecli.training.updates import Updates
@@ -177,7 +178,7 @@ def _parts(
 
 def scored(evaluation: Evaluation, measure: str) -> Scored:
     """The number by which epochs are compared, and what the metrics keep beside it."""
-    texts, clips = (report(ranks_of(evaluation, direction)) for direction in ("t2v", "v2t"))
+    texts, clips = (report(ranks_in(evaluation, direction)) for direction in ("t2v", "v2t"))
     numbers = {
         "recall_at_1": texts.recall[1],
         "sum_recall": texts.sum_recall,
