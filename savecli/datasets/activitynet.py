@@ -20,7 +20,7 @@ def read_activitynet(root: Path) -> Dataset:
         root,
         train=_listing(root, "train ActivityNet", "train_ids.json", "train.json"),
         test=_listing(root, "test val1", "val_ids.json", "val_1.json"),
-        video_folders=("videos", "Videos", "Activity_Videos", "activitynet_videos", "v1-3", "video"),
+        video_folders=("Activity_Videos", "activitynet_videos", "v1-3"),
     )
 
 

@@ -16,7 +16,7 @@ def read_charades(root: Path) -> Dataset:
         root,
         train=_listing(root, "train"),
         test=_listing(root, "test"),
-        video_folders=("Charades_v1_480", "Charades_v1", "videos", "Videos", "video"),
+        video_folders=("Charades_v1_480", "Charades_v1"),
     )
 
 

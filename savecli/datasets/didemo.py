@@ -22,7 +22,7 @@ def read_didemo(root: Path) -> Dataset:
         train=listings["train"],
         val=listings["val"],
         test=listings["test"],
-        video_folders=("videos", "Videos", "didemo_videos", "video"),
+        video_folders=("didemo_videos", "DiDeMo_videos"),
     )
 
 

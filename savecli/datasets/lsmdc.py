@@ -26,7 +26,7 @@ def read_lsmdc(root: Path) -> Dataset:
         train=listings["train"],
         val=listings["val"],
         test=listings["test"],
-        video_folders=("videos", "Videos", "LSMDC_videos", "lsmdc_videos", "avi", "clips"),
+        video_folders=("LSMDC_videos", "lsmdc_videos", "avi", "clips"),
     )
 
 

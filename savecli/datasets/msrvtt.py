@@ -11,7 +11,7 @@ from savecli.datasets.files import find_file, need_file, read_captioned_table, r
 from savecli.datasets.splits import Listing, build_dataset, num_unknown_captions
 
 _CAPTIONS = "MSRVTT_data.json"
-_VIDEO_FOLDERS = ("videos", "Videos", "MSRVTT_Videos", "MSRVTT_videos", "TrainValVideo", "TestVideo", "video")
+_VIDEO_FOLDERS = ("MSRVTT_Videos", "MSRVTT_videos", "TrainValVideo", "TestVideo")
 # The clips that the first 7,010 numbers name are those of the official train and validation splits.
 _FIRST_7K = tuple(f"video{number}" for number in range(7010))
 

@@ -33,7 +33,7 @@ def read_msvd(root: Path) -> Dataset:
         train=listings.get("train"),
         val=listings.get("val"),
         test=listings.get("test"),
-        video_folders=("YouTubeClips", "MSVD_Videos", "videos", "Videos", "video"),
+        video_folders=("YouTubeClips", "MSVD_Videos"),
         num_unknown=num_unknown_captions(captions, known),
     )
 

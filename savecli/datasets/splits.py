@@ -17,6 +17,8 @@ REPEATED_ID = "repeated id"
 FURTHER_CAPTION = "further caption of a clip"
 OTHER_SPLIT = "clip of another split"
 UNKNOWN_CLIP = "caption of an unknown clip"
+# What people call the folder of the videos, whatever the dataset; `VideoData` is TeachCLIP's.
+_VIDEO_FOLDERS = ("videos", "Videos", "video", "VideoData")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def build_dataset(
     A clip that two splits name stays in the one that is reported on: test before val before train.
 
     Args:
-        video_folders: names of folders below the root that hold its videos, where they are there.
+        video_folders: what copies of this dataset call the folder of its videos, beside `videos` and the like.
         num_unknown: captions of clips that no list names; counted with the first split.
 
     Raises:
@@ -80,7 +82,7 @@ def build_dataset(
         train=splits[train.name] if train else None,
         val=splits[val.name] if val else None,
         test=splits[test.name] if test else None,
-        video_folders=find_video_folders(root, video_folders),
+        video_folders=find_video_folders(root, (*video_folders, *_VIDEO_FOLDERS)),
         asr_files=find_transcript_files(root),
     )
 

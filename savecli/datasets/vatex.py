@@ -33,6 +33,6 @@ def read_vatex(root: Path) -> Dataset:
         train=listings.get("train"),
         val=listings.get("val"),
         test=listings.get("test"),
-        video_folders=("videos", "Videos", "VATEX_videos", "vatex_videos", "video", "clips"),
+        video_folders=("VATEX_videos", "vatex_videos", "clips"),
         num_unknown=num_unknown_captions(captions, known),
     )

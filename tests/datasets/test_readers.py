@@ -66,11 +66,11 @@ def test_a_sample_is_read_whole(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if name not in ("manifest", "synthetic")])
 def test_annotations_may_lie_in_a_folder_of_their_own(name: str, tmp_path: Path) -> None:
-    shutil.copytree(SAMPLES / name, tmp_path / "annotations")
-    (tmp_path / "videos").mkdir()
+    shutil.copytree(SAMPLES / name, tmp_path / "Annotations")
+    (tmp_path / "VideoData").mkdir()
     dataset = read(tmp_path, name)
     assert texts(dataset.test) == texts(read(SAMPLES / name).test)
-    assert dataset.video_folders == (tmp_path / "videos",)
+    assert dataset.video_folders == (tmp_path / "VideoData",)
 
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if name not in ("manifest", "synthetic")])
