@@ -1,0 +1,72 @@
+"""An evaluation as a file, so that numbers can be had again, or compared, without the model."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from savecli.core.errors import SaveError, UsageError
+from savecli.training.records import Evaluation
+
+FORMAT = 1
+_TEXTS = ("dataset", "split", "clip_ids", "captions", "groups", "is_grouped")
+_COUNTS = ("num_with_audio", "num_with_speech", "num_missing")
+_GATES = "gates_"
+
+
+def write_evaluation(evaluation: Evaluation, path: Path) -> None:
+    """Write `path`, an `.npz` of arrays and one JSON text; it is there whole or not at all.
+
+    Raises:
+        SaveError: it cannot be written.
+    """
+    facts = {"format": FORMAT, **{name: getattr(evaluation, name) for name in (*_TEXTS, *_COUNTS)}}
+    arrays: dict[str, Any] = {f"{_GATES}{signal}": values for signal, values in evaluation.gates.items()}
+    arrays["similarity"] = evaluation.similarity
+    arrays["video_of_caption"] = evaluation.video_of_caption
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez_compressed(file, facts=np.array(json.dumps(facts)), **arrays)
+        part.replace(path)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise SaveError(f"cannot write {path}", why=why, fix="choose another place, or make room") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """What `write_evaluation` wrote. Nothing in the file is run.
+
+    Raises:
+        UsageError: there is no such file, or it is none of ours or of a later version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            facts = json.loads(str(held["facts"]))
+            arrays = {name: held[name] for name in held.files if name != "facts"}
+        if facts["format"] != FORMAT:
+            raise UsageError(
+                f"{path} has format {facts['format']}", why=f"this version reads {FORMAT}", fix="update save"
+            )
+        return Evaluation(
+            **{name: _frozen(facts[name]) for name in (*_TEXTS, *_COUNTS)},
+            video_of_caption=arrays["video_of_caption"],
+            similarity=arrays["similarity"],
+            gates={name.removeprefix(_GATES): arrays[name] for name in arrays if name.startswith(_GATES)},
+        )
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        why = "there is none" if isinstance(error, FileNotFoundError) else f"bad or missing: {error}"
+        raise UsageError(
+            f"cannot read the evaluation {path}", why=why, fix="name a file that `save eval --out FILE.npz` wrote"
+        ) from error
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
