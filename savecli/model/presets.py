@@ -1,6 +1,7 @@
 """Models worth naming. Each function states only what differs from the one it begins with; docs/model.md has sources.
 
-A name may end in the base of its towers: `save` is `save-vit-b32`, and there is `save-vit-b16`.
+A name may end in the base of its towers: `save` is `save-vit-b32`, and there are `save-vit-b16` and, for the drawn
+world, `save-drawn`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from savecli.model.config import (
     ModelConfig,
     WhisperConfig,
 )
+from savecli.model.drawn import drawn, drawn_towers
 
 Preset = Callable[[ClipConfig], ModelConfig]
 
@@ -158,6 +160,7 @@ PRESETS: dict[str, Preset] = {
     "tiny": tiny,
 }
 _BASES = {"-vit-b32": "ViT-B-32", "-vit-b16": "ViT-B-16"}
+DRAWN = "-drawn"
 
 
 def find_preset(name: str) -> ModelConfig:
@@ -166,14 +169,16 @@ def find_preset(name: str) -> ModelConfig:
     Raises:
         UsageError: no such preset.
     """
-    suffix = next((suffix for suffix in _BASES if name.endswith(suffix)), "")
+    suffix = next((suffix for suffix in (*_BASES, DRAWN) if name.endswith(suffix)), "")
     preset = PRESETS.get(name.removesuffix(suffix))
     if preset is None:
         raise UsageError(
             f"no preset `{name}`",
-            why=f"there are {', '.join(PRESETS)}, each also with {' or '.join(_BASES)} behind it",
+            why=f"there are {', '.join(PRESETS)}, each also with {', '.join(_BASES)} or {DRAWN} behind it",
             fix="choose one of these",
         )
+    if suffix == DRAWN:
+        return replace(drawn(preset(drawn_towers())), name=name)
     spec = ClipSpec(_BASES[suffix or "-vit-b32"], "openai")
     return replace(preset(clip_config(spec)), name=name)
 

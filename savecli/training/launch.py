@@ -16,7 +16,7 @@ from savecli.model.clip_model import Unfilled
 from savecli.model.config import ModelConfig
 from savecli.model.convert import refuse_differences
 from savecli.model.hub import Hub
-from savecli.model.presets import find_preset
+from savecli.model.presets import DRAWN, PRESETS, find_preset
 from savecli.model.save_model import SaveModel
 from savecli.training.config import RunConfig, Selection, with_settings
 from savecli.training.loop import Watch
@@ -77,6 +77,7 @@ def resolved(request: RunRequest) -> RunConfig:
     Raises:
         UsageError: no such preset, recipe or setting.
     """
+    request = _completed(request)
     model = _start_config(request)
     config = find_recipe(request.recipe or default_recipe(model))(request.dataset, model)
     train = config.train
@@ -93,6 +94,7 @@ def start_run(request: RunRequest, around: Surroundings) -> Outcome:
     Raises:
         SaveError: see `run`, `open_data` and `pretrained_model`.
     """
+    request = _completed(request)
     config, data = resolved(request), _run_data(request)
     _check_teacher(config, data)
     model = _start_model(request, config, around)
@@ -140,6 +142,18 @@ def _go(
         should_stop=around.should_stop,
         progress=around.progress,
     )
+
+
+def _completed(request: RunRequest) -> RunRequest:
+    """The request with what follows from its dataset where nothing else was asked for."""
+    if request.dataset == "synthetic":
+        # The drawn world is learned by small models, which nobody has trained before.
+        preset = request.preset + DRAWN if request.preset in PRESETS else request.preset
+        request = replace(request, preset=preset, start=SCRATCH if request.start == PRETRAINED else request.start)
+    beside = request.root / "teacher"
+    if request.teacher is None and beside.is_dir():
+        request = replace(request, teacher=beside)
+    return request
 
 
 def _start_config(request: RunRequest) -> ModelConfig:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from savecli.core.errors import UsageError
 from savecli.model.config import ModelConfig
+from savecli.model.presets import DRAWN
 from savecli.training.config import RunConfig, TrainConfig
 
 Recipe = Callable[[str, ModelConfig], RunConfig]
@@ -59,7 +60,23 @@ def small(dataset: str, model: ModelConfig) -> RunConfig:
     return replace(run, train=train)
 
 
-RECIPES: Mapping[str, Recipe] = {"published": published, "sound": sound, "small": small}
+def world(dataset: str, model: ModelConfig) -> RunConfig:
+    """Ours, for the drawn world: everything learns from scratch at one rate; chosen on its validation split."""
+    run = sound(dataset, model)
+    optim = replace(run.train.optim, lr=1e-3, tower_factor=1.0, query_factor=1.0)
+    train = replace(
+        run.train,
+        recipe="world",
+        batch_size=128,
+        num_epochs=20,
+        frozen_audio_layers=0,
+        frozen_stem=False,
+        optim=optim,
+    )
+    return replace(run, train=train)
+
+
+RECIPES: Mapping[str, Recipe] = {"published": published, "sound": sound, "small": small, "world": world}
 
 
 def find_recipe(name: str) -> Recipe:
@@ -74,5 +91,7 @@ def find_recipe(name: str) -> Recipe:
 
 
 def default_recipe(model: ModelConfig) -> str:
-    """`sound` for models of our own, `published` for the rest."""
+    """`sound` for models of our own, `world` for small ones, `published` for the rest."""
+    if model.name.endswith(DRAWN):
+        return "world"
     return "sound" if model.name.startswith("save-plus") else "published"

@@ -19,6 +19,7 @@ from savecli.model.checkpoint import Checkpoint
 from savecli.model.config import ModelConfig
 from savecli.model.precision import choose_precision
 from savecli.model.save_model import SaveModel
+from savecli.model.teachers import file_teacher
 from savecli.training.config import Selection
 from savecli.training.evaluate import evaluate_split
 from savecli.training.files import FileSource
@@ -108,11 +109,6 @@ def run_splits(data: OpenData, select: Selection) -> RunSplits:
     return RunSplits(dataset.name, train, chooses, dataset.test, data.num_missing)
 
 
-def file_source(data: OpenData, config: ModelConfig) -> ClipSource:
-    """The dataset's clips, read from their video files."""
-    return FileSource(data.paths, config, speech=data.speech)
-
-
 def find_split(data: OpenData, name: str) -> Split:
     """The split that is called `train`, `val` or `test`.
 
@@ -169,12 +165,13 @@ def open_source(
     data: OpenData,
     config: ModelConfig,
     *,
-    cache: Path | None,
+    cache: Path | None = None,
     teacher: Path | None = None,
     model: SaveModel | None = None,
 ) -> ClipSource:
     """The dataset's clips, from the cache where one is given."""
-    return file_source(data, config)
+    vectors = file_teacher(teacher) if teacher is not None else None
+    return FileSource(data.paths, config, speech=data.speech, teacher=vectors)
 
 
 def _present(split: Split | None, paths: Mapping[str, Path]) -> Split | None:
