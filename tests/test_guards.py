@@ -32,7 +32,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "model": ({"core"}, {"torch", "open_clip", "transformers", "safetensors", "huggingface_hub", "tqdm"}),
     "metrics": ({"core"}, set()),
     "datasets": ({"core"}, set()),
-    "training": ({"core", "datasets", "transcript", "features", "model", "metrics"}, {"torch", "ftfy"}),
+    "training": ({"core", "datasets", "transcript", "features", "model", "metrics"}, {"torch", "filelock", "ftfy"}),
     "archive": ({"core", "media", "transcript", "features", "model"}, {"lancedb", "pyarrow", "filelock", "torch"}),
     "search": ({"core", "archive"}, {"lancedb"}),
     "cli": (

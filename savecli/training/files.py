@@ -72,7 +72,12 @@ class FileSource:
         self._has_speech = config.has_speech
         self._speech = speech
         self._teacher = teacher
+        self._teaching = threading.Lock()  # a network fills the machine by itself
         self._transcripts = _Transcripts(transcriber)
+
+    @property
+    def has_teacher(self) -> bool:
+        return self._teacher is not None
 
     def read(self, clip: DatasetClip) -> ClipArrays:
         """The arrays of one clip; one whose sound alone is broken keeps its picture.
@@ -122,7 +127,9 @@ class FileSource:
         if self._teacher is None:
             return TaughtClip()
         try:
-            taught = self._teacher.encode([self._for_teacher(clip, self._teacher.rate_hz)])
+            given = self._for_teacher(clip, self._teacher.rate_hz)
+            with self._teaching:
+                taught = self._teacher.encode([given])
         except WeightsError as error:
             # Of clips that are only evaluated there are no vectors as a rule.
             _log.info("clip %s is not taught: %s", clip.clip_id, error)

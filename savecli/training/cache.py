@@ -1,0 +1,234 @@
+"""Clips from a cache that `save data prepare` filled: read in place, checked once, never stale."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from savecli.core.errors import MediaError, UsageError
+from savecli.datasets.base import DatasetClip
+from savecli.model.audio import AudioBranch
+from savecli.model.config import ModelConfig
+from savecli.training.cache_keys import (
+    PartKey,
+    frames_key,
+    is_fresh,
+    sound_key,
+    speech_key,
+    stamp_of,
+    teacher_key,
+    tokens_key,
+)
+from savecli.training.cache_store import PART, AnyArray, DamagedEntry, PartReader, part_folder
+from savecli.training.cache_tokens import sound_tokens, tokens_shape
+from savecli.training.files import FileSource, TaughtClip, sound_format
+from savecli.training.records import ClipArrays
+from savecli.transcript.choose import SpeechConfig
+
+_log = logging.getLogger(__name__)
+
+_SPEECH = SpeechConfig()
+# Per entry beside its arrays: a line of the index and the gaps between arrays.
+_OVERHEAD_BYTES = 400
+# Vectors of the teachers there are (ImageBind, PE-AV) have this width.
+_TEACHER_WIDTH = 1024
+
+
+@dataclass(frozen=True)
+class CacheSize:
+    """Estimated bytes on disk of each part."""
+
+    frames: int
+    sound: int
+    speech: int
+    teacher: int
+
+    @property
+    def total(self) -> int:
+        return self.frames + self.sound + self.speech + self.teacher
+
+
+class CacheSource:
+    """A `ClipSource` over the parts of a cache that fit a model. Safe to use from several threads and processes.
+
+    Args:
+        folder: of the cache.
+        paths: by clip id, its file: entries made from another state of it do not count. None trusts all entries.
+        files: where clips come from that the cache does not hold; None refuses them. Its teacher goes before the
+            cache's.
+        speech: by clip id, what is said; None takes the cache's transcripts.
+        audio: the model's audio branch where its encoder is frozen: then what it made of the sound is taken from the
+            cache if it is there. None takes filter banks.
+        teacher: whose vectors are taken, as `save data prepare` was told; None those that are there.
+
+    Raises:
+        UsageError: there is no cache, or it holds vectors of several teachers and none is named.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: ModelConfig,
+        *,
+        paths: Mapping[str, Path] | None = None,
+        files: FileSource | None = None,
+        speech: Mapping[str, str] | None = None,
+        audio: AudioBranch | None = None,
+        teacher: str | None = None,
+        speech_config: SpeechConfig = _SPEECH,
+    ) -> None:
+        if not folder.is_dir():
+            raise UsageError(f"no cache at {folder}", why="nothing is there", fix="fill one with `save data prepare`")
+        self._folder = folder
+        self._paths = paths or {}
+        self._files = files
+        self._speech = speech
+        self._has_speech = config.has_speech
+        self._frames_part = self._open(frames_key(config))
+        self._tokens_part = self._open(tokens_key(config, audio.encoder)) if audio is not None else None
+        self._audio = audio if self._tokens_part is not None else None
+        self._hears = sound_format(config) is not None
+        self._sound_part = self._open(sound_key(config)) if self._audio is None else None
+        self._speech_part = self._open(speech_key(speech_config)) if speech is None and config.has_speech else None
+        self._teacher_part = self._open(_teacher_there(folder, teacher))
+        self._encoding = threading.Lock()
+
+    @property
+    def gives_tokens(self) -> bool:
+        """Whether sound comes as what the frozen encoder made of it."""
+        return self._audio is not None
+
+    def read(self, clip: DatasetClip) -> ClipArrays:
+        """The arrays of one clip; those in the cache lie in its files and cannot be written to.
+
+        Raises:
+            MediaError: the clip is in the cache as one that cannot be read, or it is in neither and cannot be read.
+            DamagedEntry: its entry is damaged and there are no `files`.
+        """
+        stamp = stamp_of(clip, self._paths.get(clip.clip_id))
+        held = self._held(self._frames_part, clip, stamp)
+        frames = self._from_files(clip).frames(clip) if held is None else held["frames"]
+        sound = self._sound(clip, stamp)
+        banks = sound.get("banks")
+        taught = self._taught(clip, stamp)
+        return ClipArrays(
+            frames=frames,
+            sound=None if banks is None else banks.astype(np.float32),
+            sound_mask=sound.get("mask"),
+            sound_tokens=sound.get("tokens"),
+            speech=self._spoken(clip, stamp),
+            teacher_video=taught.video,
+            teacher_audio=taught.audio,
+        )
+
+    def _sound(self, clip: DatasetClip, stamp: str) -> Mapping[str, AnyArray]:
+        """`banks` or `tokens`, and `mask`; nothing without sound."""
+        if not self._hears:
+            return {}
+        held = self._held(self._tokens_part or self._sound_part, clip, stamp)
+        if held is not None:
+            return held
+        sound = self._from_files(clip).sound(clip)
+        if sound is None:
+            return {}
+        if self._audio is None:
+            return {"banks": sound.banks, "mask": sound.mask}
+        with self._encoding:
+            return {"tokens": sound_tokens(self._audio, [sound.banks])[0], "mask": sound.mask}
+
+    def _spoken(self, clip: DatasetClip, stamp: str) -> str:
+        if not self._has_speech:
+            return ""
+        if self._speech is not None:
+            return self._speech.get(clip.clip_id, "")
+        held = self._held(self._speech_part, clip, stamp)
+        if held is not None:
+            return bytes(held["text"]).decode() if "text" in held else ""
+        return self._from_files(clip).speech(clip)
+
+    def _taught(self, clip: DatasetClip, stamp: str) -> TaughtClip:
+        if self._files is not None and self._files.has_teacher:
+            return self._files.taught(clip)
+        held = self._held(self._teacher_part, clip, stamp) or {}
+        return TaughtClip(held.get("video"), held.get("audio"))
+
+    def _held(self, part: PartReader | None, clip: DatasetClip, stamp: str) -> Mapping[str, AnyArray] | None:
+        """The clip's arrays in a part; None where it is not there, stale, or damaged and to be had from files."""
+        entry = part.entry(clip.clip_id) if part is not None else None
+        if part is None or entry is None or not is_fresh(entry.stamp, stamp):
+            return None
+        if entry.failure:
+            raise MediaError(f"cannot read clip {clip.clip_id}", why=entry.failure)
+        try:
+            return part.arrays(entry)
+        except DamagedEntry as error:
+            if self._files is None:
+                raise
+            _log.warning("%s; it is read from its file", error)
+            return None
+
+    def _from_files(self, clip: DatasetClip) -> FileSource:
+        if self._files is None:
+            raise MediaError(
+                f"clip {clip.clip_id} is not in the cache",
+                why=f"{self._folder} holds nothing of it for this model, or its file has changed",
+                fix="run `save data prepare` for this preset",
+            )
+        return self._files
+
+    def _open(self, key: PartKey | None) -> PartReader | None:
+        folder = part_folder(self._folder, key.name) if key is not None else None
+        return None if folder is None else PartReader(folder)
+
+
+def cache_size(
+    num_clips: int,
+    config: ModelConfig,
+    *,
+    with_tokens: bool,
+    with_speech: bool = True,
+    with_teacher: bool = False,
+    mean_duration_s: float = 10.0,
+) -> CacheSize:
+    """What a cache of so many clips takes, if each has sound and speech.
+
+    Args:
+        with_tokens: keep what the audio encoder makes of the sound in the place of filter banks.
+        mean_duration_s: of a clip; decides how many windows of sound it has, where the config cuts it.
+    """
+    form = sound_format(config)
+    sound = 0
+    if form is not None:
+        windows = 1 if form.fit == "stretched" else max(1, -(-round(100 * mean_duration_s) // form.num_rows))
+        tokens, width = tokens_shape(config)
+        row = tokens * width if with_tokens else form.num_rows * form.num_mel_bins
+        sound = windows * (2 * row + form.num_rows) + _OVERHEAD_BYTES
+    side = config.clip.pixels.image_size
+    frames = config.inputs.num_frames * side * side * 3 + _OVERHEAD_BYTES
+    speech = _OVERHEAD_BYTES if with_speech and config.has_speech else 0
+    teacher = 2 * 4 * _TEACHER_WIDTH + _OVERHEAD_BYTES if with_teacher else 0
+    return CacheSize(num_clips * frames, num_clips * sound, num_clips * speech, num_clips * teacher)
+
+
+def teachers_in(folder: Path) -> tuple[str, ...]:
+    """Names of the teachers whose vectors a cache holds."""
+    return tuple(
+        json.loads(path.read_text(encoding="utf-8"))["teacher"] for path in sorted(folder.glob(f"teacher-*/{PART}"))
+    )
+
+
+def _teacher_there(folder: Path, name: str | None) -> PartKey | None:
+    names = teachers_in(folder) if name is None else (name,)
+    if len(names) > 1:
+        raise UsageError(
+            "which teacher is meant?",
+            why=f"{folder} holds vectors of {', '.join(names)}",
+            fix="name one, or give its folder with `--teacher DIR`",
+        )
+    return teacher_key(names[0]) if names else None

@@ -1,0 +1,161 @@
+"""What a cache is to hold, and what of it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from savecli.core.errors import MediaError
+from savecli.datasets.base import Dataset, DatasetClip
+from savecli.datasets.locate import Located
+from savecli.features.inputs import Transcriber, clip_span
+from savecli.model.audio import AudioBranch
+from savecli.model.config import ModelConfig
+from savecli.model.teachers import Teacher
+from savecli.training.cache import CacheSize, cache_size
+from savecli.training.cache_keys import (
+    PartKey,
+    PartKind,
+    frames_key,
+    is_fresh,
+    sound_key,
+    speech_key,
+    stamp_of,
+    teacher_key,
+    tokens_key,
+)
+from savecli.training.cache_store import PartReader, part_folder
+from savecli.transcript.choose import SpeechConfig
+
+_SPEECH = SpeechConfig()
+# How many files tell how long a dataset's clips are.
+_MEASURED_FILES = 16
+
+
+@dataclass(frozen=True, eq=False)
+class CacheRequest:
+    """What a cache is filled with.
+
+    Args:
+        audio: the audio branch whose encoder is frozen: what it makes of sound is kept; None keeps filter banks.
+        speech: by clip id, what is said: then no words are kept, as they are known; None reads or recognises them
+            with `transcriber`, which `speech_config` tells of.
+        teacher, teacher_name: whose vectors are kept, and what it is told from others by.
+    """
+
+    config: ModelConfig
+    audio: AudioBranch | None = None
+    speech: Mapping[str, str] | None = None
+    speech_config: SpeechConfig = _SPEECH
+    transcriber: Transcriber | None = None
+    teacher: Teacher | None = None
+    teacher_name: str = ""
+
+    def keys(self) -> dict[PartKind, PartKey]:
+        """The parts that are filled."""
+        config = self.config
+        sound = sound_key(config) if self.audio is None else tokens_key(config, self.audio.encoder)
+        speech = speech_key(self.speech_config) if self.speech is None and config.has_speech else None
+        teacher = teacher_key(self.teacher_name) if self.teacher is not None else None
+        return {key.kind: key for key in (frames_key(config), sound, speech, teacher) if key is not None}
+
+
+@dataclass(frozen=True)
+class CachePlan:
+    """What is to be done.
+
+    Args:
+        todo: clips of which something is missing, and which parts.
+        failed_before: by clip id, why it is passed over: it could not be read, and its file is the same.
+        num_there: clips of which everything is there.
+        num_missing: clips without a file.
+        size: estimated bytes of what is missing.
+    """
+
+    todo: tuple[tuple[DatasetClip, frozenset[PartKind]], ...]
+    failed_before: Mapping[str, str]
+    num_there: int
+    num_missing: int
+    size: CacheSize
+
+
+def plan_cache(
+    dataset: Dataset, located: Located, request: CacheRequest, folder: Path, *, retry_failed: bool = False
+) -> CachePlan:
+    """What `prepare_cache` would do; writes nothing."""
+    parts = {
+        kind: PartReader(place) for kind, key in request.keys().items() if (place := part_folder(folder, key.name))
+    }
+    return plan_of(dataset, located, request, parts, retry_failed=retry_failed)
+
+
+def plan_of(
+    dataset: Dataset,
+    located: Located,
+    request: CacheRequest,
+    parts: Mapping[PartKind, PartReader],
+    *,
+    retry_failed: bool,
+) -> CachePlan:
+    """What parts that are open lack of a dataset's clips."""
+    kinds = tuple(request.keys())
+    todo: list[tuple[DatasetClip, frozenset[PartKind]]] = []
+    failed: dict[str, str] = {}
+    num_there = num_missing = 0
+    for clip in {clip.clip_id: clip for split in dataset.splits for clip in split.clips}.values():
+        path = located.paths.get(clip.clip_id)
+        if path is None:
+            num_missing += 1
+            continue
+        stamp = stamp_of(clip, path)
+        reason = _failure(parts.get("frames"), clip, stamp)
+        missing = frozenset(kind for kind in kinds if not _is_there(parts.get(kind), clip, stamp))
+        if reason and not retry_failed:
+            failed[clip.clip_id] = reason
+        elif missing:
+            todo.append((clip, missing))
+        else:
+            num_there += 1
+    return CachePlan(tuple(todo), failed, num_there, num_missing, _size(todo, located, request))
+
+
+def _failure(part: PartReader | None, clip: DatasetClip, stamp: str) -> str:
+    entry = part.entry(clip.clip_id) if part is not None else None
+    return entry.failure if entry is not None and is_fresh(entry.stamp, stamp) else ""
+
+
+def _is_there(part: PartReader | None, clip: DatasetClip, stamp: str) -> bool:
+    entry = part.entry(clip.clip_id) if part is not None else None
+    return entry is not None and is_fresh(entry.stamp, stamp) and not entry.failure
+
+
+def _size(
+    todo: Sequence[tuple[DatasetClip, frozenset[PartKind]]], located: Located, request: CacheRequest
+) -> CacheSize:
+    """Estimated bytes of what is missing; a few files tell how long the clips are."""
+    durations = []
+    for clip, _ in todo[:: max(1, len(todo) // _MEASURED_FILES)]:
+        try:
+            durations.append(clip_span(located.paths[clip.clip_id], clip.span).duration_s)
+        except MediaError:
+            continue  # told when its turn comes
+    one = cache_size(
+        1,
+        request.config,
+        with_tokens=request.audio is not None,
+        with_teacher=request.teacher is not None,
+        mean_duration_s=float(np.mean(durations)) if durations else 10.0,
+    )
+
+    def total(size_bytes: int, *kinds: PartKind) -> int:
+        return size_bytes * sum(bool(missing & set(kinds)) for _, missing in todo)
+
+    return CacheSize(
+        frames=total(one.frames, "frames"),
+        sound=total(one.sound, "sound", "tokens"),
+        speech=total(one.speech, "speech"),
+        teacher=total(one.teacher, "teacher"),
+    )

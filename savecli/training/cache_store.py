@@ -1,0 +1,282 @@
+"""One part of a cache on disk: arrays by name, written once, read through memory mapping, checked by checksums.
+
+part.json     what decides the content; another setting is another part
+index.jsonl   a line an entry, the last of a name counts
+data          the entries' bytes, one behind the other
+
+Both files only grow. An entry's line is written behind its bytes, so whatever a kill leaves unfinished is at the end,
+and is cut off by the next writer; readers pass over it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import mmap
+import os
+import threading
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from savecli.core.errors import SaveError
+
+_log = logging.getLogger(__name__)
+
+PART, INDEX, DATA = "part.json", "index.jsonl", "data"
+# Arrays begin at multiples of this, as processors and pages like it.
+_ALIGNMENT = 64
+
+AnyArray = npt.NDArray[Any]
+
+
+class DamagedEntry(SaveError):
+    """What lies on disk is not what was written."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the index.
+
+    Args:
+        stamp: what the entry was made from; see `cache_keys.stamp_of`.
+        arrays: by name, dtype, shape and place within the entry's bytes.
+        failure: why there is nothing, "" where all is well.
+        is_dropped: the entry of this name before it counts no longer.
+    """
+
+    name: str
+    stamp: str
+    offset: int = 0
+    size_bytes: int = 0
+    crc32: int = 0
+    arrays: Mapping[str, tuple[str, tuple[int, ...], int]] | None = None
+    failure: str = ""
+    is_dropped: bool = False
+
+
+class PartReader:
+    """The entries of a part that were there when it was opened. Safe to use from several threads and processes.
+
+    Args:
+        folder: holds `part.json`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._entries, self._index_end, self._data_end = _read_index(folder)
+        self._map = _mapped(folder / DATA)
+        self._checked: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def entry(self, name: str) -> Entry | None:
+        """The entry of this name, also one that says why there is nothing."""
+        return self._entries.get(name)
+
+    def entries(self) -> Iterator[Entry]:
+        """All entries, in the order in which they were first written."""
+        return iter(tuple(self._entries.values()))
+
+    def arrays(self, entry: Entry) -> dict[str, AnyArray]:
+        """The entry's arrays, which lie in the file and cannot be written to; its checksum is compared the first time.
+
+        Raises:
+            DamagedEntry: the bytes are not those that were written.
+        """
+        place = memoryview(self._map)[entry.offset : entry.offset + entry.size_bytes]
+        if entry.name not in self._checked:
+            if len(place) < entry.size_bytes or zlib.crc32(place) != entry.crc32:
+                raise DamagedEntry(
+                    f"the cache is damaged at `{entry.name}`",
+                    why=f"{self.folder / DATA}: the checksum of bytes {entry.offset} on is another",
+                    fix="`save data prepare … --verify` makes damaged entries anew",
+                )
+            with self._lock:
+                self._checked.add(entry.name)
+        held = {}
+        for name, (dtype, shape, at) in (entry.arrays or {}).items():
+            count = int(np.prod(shape, dtype=np.int64))
+            held[name] = np.frombuffer(place, np.dtype(dtype), count=count, offset=at).reshape(shape)
+        return held
+
+
+class PartWriter(PartReader):
+    """A part that entries are added to, by one process at a time; see `prepare.writing`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._data = FileIO(folder / DATA, "a")
+        self._index = FileIO(folder / INDEX, "a")
+        self._cut()
+
+    def __enter__(self) -> PartWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, name: str, stamp: str, arrays: Mapping[str, AnyArray]) -> None:
+        """Write an entry; without arrays it says that there is nothing.
+
+        Raises:
+            SaveError: the disk is full, or cannot be written; what was there before is whole.
+        """
+        blob, places = _packed(arrays)
+        crc32 = zlib.crc32(blob)
+        self._append(Entry(name, stamp, self._data_end, len(blob), crc32, places), blob)
+
+    def fail(self, name: str, stamp: str, reason: str) -> None:
+        """Write down why there is nothing. Raises as `add`."""
+        self._append(Entry(name, stamp, failure=reason), b"")
+
+    def drop(self, name: str) -> None:
+        """Let an entry count no longer. Raises as `add`."""
+        self._append(Entry(name, "", is_dropped=True), b"")
+
+    def close(self) -> None:
+        """Bring everything to the disk."""
+        for file in (self._data, self._index):
+            if not file.closed:
+                os.fsync(file.fileno())
+                file.close()
+
+    def _append(self, entry: Entry, blob: bytes) -> None:
+        line = _line(entry)
+        try:
+            _write(self._data, blob)
+            _write(self._index, line)
+        except OSError as error:
+            self._cut()
+            raise SaveError(
+                "the cache cannot be written",
+                why=f"{self.folder}: {(error.strerror or str(error)).lower()}",
+                fix="free some space, then run the same command again; every clip prepared so far is kept",
+            ) from error
+        self._data_end += len(blob)
+        self._index_end += len(line)
+        if entry.is_dropped:
+            self._entries.pop(entry.name, None)
+        else:
+            self._entries[entry.name] = entry
+        self._checked.add(entry.name)
+
+    def _cut(self) -> None:
+        """Back to what is whole."""
+        self._data.truncate(self._data_end)
+        self._index.truncate(self._index_end)
+
+
+def part_folder(cache: Path, name: str) -> Path | None:
+    """The part of this name in a cache; None when nothing has been written to it."""
+    folder = cache / name
+    return folder if (folder / PART).is_file() else None
+
+
+def make_part(cache: Path, name: str, settings: Mapping[str, Any]) -> Path:
+    """The folder of a part, made where it is not there.
+
+    Raises:
+        SaveError: it cannot be written.
+    """
+    folder = cache / name
+    if not (folder / PART).is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            part = folder / f".{PART}.{os.getpid()}"
+            part.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+            part.replace(folder / PART)
+        except OSError as error:
+            why = f"{folder}: {(error.strerror or str(error)).lower()}"
+            raise SaveError(
+                "the cache cannot be written", why=why, fix="choose another place with `--cache`"
+            ) from error
+    return folder
+
+
+def damaged_entries(part: PartReader) -> list[str]:
+    """Names of entries whose bytes are not those that were written; reads everything."""
+    damaged = []
+    for entry in part.entries():
+        try:
+            part.arrays(entry)
+        except DamagedEntry as error:
+            _log.warning("%s", error)
+            damaged.append(entry.name)
+    return damaged
+
+
+def _read_index(folder: Path) -> tuple[dict[str, Entry], int, int]:
+    """The entries, and where what is whole ends in the index and in the data."""
+    entries: dict[str, Entry] = {}
+    index_end = data_end = 0
+    path = folder / INDEX
+    if not path.exists():
+        return entries, 0, 0
+    size_bytes = (folder / DATA).stat().st_size if (folder / DATA).exists() else 0
+    with path.open("rb") as file:
+        for line in file:
+            entry = _parsed(line)
+            if entry is not None and entry.offset + entry.size_bytes > size_bytes:
+                break  # its bytes never reached the disk, nor did those behind it
+            if not line.endswith(b"\n"):
+                break
+            index_end += len(line)
+            if entry is None:
+                _log.warning("%s: a line cannot be read; its entry will be made anew", path)
+                continue
+            data_end = max(data_end, entry.offset + entry.size_bytes)
+            if entry.is_dropped:
+                entries.pop(entry.name, None)
+            else:
+                entries[entry.name] = entry
+    return entries, index_end, data_end
+
+
+def _line(entry: Entry) -> bytes:
+    """`["name", "stamp", offset, size, crc32, {array: [dtype, shape, place]}, "failure", dropped]`"""
+    row = [entry.name, entry.stamp, entry.offset, entry.size_bytes, entry.crc32, entry.arrays or {}, entry.failure]
+    return json.dumps([*row, entry.is_dropped], separators=(",", ":")).encode() + b"\n"
+
+
+def _parsed(line: bytes) -> Entry | None:
+    try:
+        name, stamp, offset, size_bytes, crc32, arrays, failure, is_dropped = json.loads(line)
+        places = {key: (str(dtype), tuple(shape), int(at)) for key, (dtype, shape, at) in arrays.items()}
+        return Entry(name, stamp, int(offset), int(size_bytes), int(crc32), places, failure, bool(is_dropped))
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def _packed(arrays: Mapping[str, AnyArray]) -> tuple[bytes, dict[str, tuple[str, tuple[int, ...], int]]]:
+    """All arrays in one, each where processors like it, and where each is."""
+    blob, places = bytearray(), {}
+    for name, array in arrays.items():
+        blob += bytes(-len(blob) % _ALIGNMENT)
+        places[name] = (array.dtype.str, array.shape, len(blob))
+        blob += np.ascontiguousarray(array).tobytes()
+    if blob:
+        blob += bytes(-len(blob) % _ALIGNMENT)
+    return bytes(blob), places
+
+
+def _mapped(path: Path) -> mmap.mmap | bytes:
+    if not path.exists() or not path.stat().st_size:
+        return b""  # an empty file cannot be mapped
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _write(file: FileIO, content: bytes) -> None:
+    """All of it: a raw file may take less at once."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) or 0 :]

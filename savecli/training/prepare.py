@@ -1,0 +1,231 @@
+"""Filling a cache: every clip decoded once, frozen networks run once, and a run that was killed goes on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from savecli.core.errors import MediaError, SaveError
+from savecli.core.progress import NoProgress, Progress
+from savecli.datasets.base import Dataset, DatasetClip
+from savecli.datasets.locate import Located
+from savecli.features.inputs import ClipSound, Transcriber
+from savecli.model.audio import AudioBranch
+from savecli.model.config import ModelConfig
+from savecli.model.teachers import Teacher
+from savecli.training.cache import CacheSize
+from savecli.training.cache_keys import PartKind, stamp_of
+from savecli.training.cache_plan import CachePlan, CacheRequest, plan_of
+from savecli.training.cache_store import AnyArray, PartWriter, damaged_entries, make_part
+from savecli.training.cache_tokens import sound_tokens
+from savecli.training.files import FileSource
+from savecli.training.loader import ahead
+
+_NO_PROGRESS = NoProgress()
+# Clips whose sound is encoded together.
+_ENCODED_TOGETHER = 8
+
+
+@dataclass(frozen=True)
+class CacheReport:
+    """What was done.
+
+    Args:
+        failures: by clip id, why it cannot be read, now or in a run before.
+        num_damaged: entries whose checksum was wrong; they have been made anew.
+        num_with_sound, num_with_speech: among the clips that were made now.
+    """
+
+    plan: CachePlan
+    num_made: int
+    num_with_sound: int
+    num_with_speech: int
+    failures: Mapping[str, str]
+    num_damaged: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """What was read of a clip; arrays by part. `sound` waits for the encoder."""
+
+    clip: DatasetClip
+    stamp: str
+    arrays: dict[PartKind, Mapping[str, AnyArray]] = field(default_factory=dict)
+    sound: ClipSound | None = None
+    failure: str = ""
+
+
+def prepare_cache(
+    dataset: Dataset,
+    located: Located,
+    config: ModelConfig,
+    folder: Path,
+    *,
+    audio_branch: AudioBranch | None = None,
+    teacher: Teacher | None = None,
+    teacher_name: str = "",
+    speech: Mapping[str, str] | None = None,
+    transcriber: Transcriber | None = None,
+    retry_failed: bool = False,
+    verify: bool = False,
+    progress: Progress = _NO_PROGRESS,
+    num_workers: int = 2,
+) -> CacheReport:
+    """Fill a cache with what a model of `config` needs of a dataset's clips; see `CacheRequest`.
+
+    What is there already stays, unless its file has changed. A clip that cannot be read is remembered with the reason.
+
+    Args:
+        retry_failed: also try clips again that could not be read before.
+        verify: compare all checksums first, and make anew what is damaged.
+
+    Raises:
+        SaveError: the disk is full, another process fills the cache, or a model cannot be loaded.
+    """
+    request = CacheRequest(
+        config,
+        audio=audio_branch,
+        speech=speech,
+        transcriber=transcriber,
+        teacher=teacher,
+        teacher_name=teacher_name,
+    )
+    keys = request.keys()
+    with writing(folder), ExitStack() as stack:
+        parts: dict[PartKind, PartWriter] = {}
+        for kind, key in keys.items():
+            parts[kind] = stack.enter_context(PartWriter(make_part(folder, key.name, key.settings)))
+        num_damaged = _drop_damaged(parts.values()) if verify else 0
+        plan = plan_of(dataset, located, request, parts, retry_failed=retry_failed)
+        _check_space(folder, plan.size)
+        return _fill(plan, located, request, parts, num_damaged, progress, num_workers)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Hold the cache's write lock, which is the operating system's and ends with its process.
+
+    Raises:
+        SaveError: somebody else holds it, or the folder cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "write.lock", blocking=False)
+        lock.acquire()
+    except Timeout as error:
+        raise SaveError(
+            f"the cache {folder} is busy",
+            why="another `save` is filling it",
+            fix="wait until it is done, then run the same command again; reading from it is possible meanwhile",
+        ) from error
+    except OSError as error:
+        why = f"{folder}: {(error.strerror or str(error)).lower()}"
+        raise SaveError("the cache cannot be written", why=why, fix="choose another place with `--cache`") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check_space(folder: Path, size: CacheSize) -> None:
+    free = shutil.disk_usage(folder).free
+    if size.total > free:
+        raise SaveError(
+            "the disk has no room for the cache",
+            why=f"{folder}: about {size.total / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free",
+            fix="free some space, or choose another disk with `--cache`",
+        )
+
+
+def _drop_damaged(parts: Iterable[PartWriter]) -> int:
+    num_damaged = 0
+    for part in parts:
+        for name in damaged_entries(part):
+            part.drop(name)
+            num_damaged += 1
+    return num_damaged
+
+
+def _fill(
+    plan: CachePlan,
+    located: Located,
+    request: CacheRequest,
+    parts: Mapping[PartKind, PartWriter],
+    num_damaged: int,
+    progress: Progress,
+    num_workers: int,
+) -> CacheReport:
+    files = FileSource(
+        located.paths,
+        request.config,
+        speech=request.speech,
+        teacher=request.teacher,
+        transcriber=request.transcriber,
+    )
+    failures = dict(plan.failed_before)
+    num_made = num_sound = num_speech = 0
+    progress.start(len(plan.todo), unit="clips", title="Preparing")
+    read = ahead(partial(_read, files, located.paths), plan.todo, num_threads=num_workers)
+    together = _ENCODED_TOGETHER if request.audio is not None else 1
+    while chunk := list(islice(read, together)):
+        for made in _encoded(chunk, request.audio):
+            name, path = made.clip.clip_id, located.paths[made.clip.clip_id]
+            if made.failure:
+                failures[name] = made.failure
+                progress.skip(path, made.failure)
+                parts["frames"].fail(name, made.stamp, made.failure)
+            for kind, arrays in made.arrays.items():
+                parts[kind].add(name, made.stamp, arrays)
+            num_made += not made.failure
+            num_sound += made.sound is not None
+            num_speech += bool(made.arrays.get("speech"))
+            progress.advance(1)
+    return CacheReport(plan, num_made, num_sound, num_speech, failures, num_damaged)
+
+
+def _read(files: FileSource, paths: Mapping[str, Path], item: tuple[DatasetClip, frozenset[PartKind]]) -> _Made:
+    """What is missing of a clip. The stamp is taken first: a file that changes meanwhile is stale at once."""
+    clip, kinds = item
+    made = _Made(clip, stamp_of(clip, paths[clip.clip_id]))
+    sound = None
+    try:
+        if "frames" in kinds:
+            made.arrays["frames"] = {"frames": files.frames(clip)}
+        if "sound" in kinds or "tokens" in kinds:
+            sound = files.sound(clip)
+            kind: PartKind = "sound" if "sound" in kinds else "tokens"
+            made.arrays[kind] = {} if sound is None else {"banks": _half(sound), "mask": sound.mask}
+        if "speech" in kinds:
+            text = files.speech(clip).encode()
+            made.arrays["speech"] = {"text": np.frombuffer(text, np.uint8)} if text else {}
+        if "teacher" in kinds:
+            taught = files.taught(clip)
+            vectors = {"video": taught.video, "audio": taught.audio}
+            made.arrays["teacher"] = {name: vector for name, vector in vectors.items() if vector is not None}
+    except MediaError as error:
+        return _Made(clip, made.stamp, failure=error.why or error.what)
+    return _Made(clip, made.stamp, made.arrays, sound)
+
+
+def _half(sound: ClipSound) -> AnyArray:
+    return sound.banks.astype(np.float16)
+
+
+def _encoded(chunk: Sequence[_Made], audio: AudioBranch | None) -> Sequence[_Made]:
+    """The same clips, with tokens in the place of filter banks where an encoder is there."""
+    waiting = [made for made in chunk if made.sound is not None and "tokens" in made.arrays]
+    if audio is None or not waiting:
+        return chunk
+    banks = [made.sound.banks for made in waiting if made.sound is not None]
+    for made, tokens in zip(waiting, sound_tokens(audio, banks), strict=True):
+        made.arrays["tokens"] = {"tokens": tokens, "mask": made.arrays["tokens"]["mask"]}
+    return chunk
