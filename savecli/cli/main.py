@@ -12,12 +12,14 @@ import click
 from savecli import __version__
 from savecli.cli.archive import archive
 from savecli.cli.doctor import doctor
+from savecli.cli.finetune import finetune
 from savecli.cli.index import index
 from savecli.cli.models import models
 from savecli.cli.open import open_hit
 from savecli.cli.query import query
 from savecli.cli.remove import remove
 from savecli.cli.status import status
+from savecli.cli.train import train
 from savecli.core.errors import SaveError
 
 # What a shell reports for a program ended by Ctrl-C and by a closed pipe.
@@ -34,7 +36,7 @@ def save() -> None:
     """Search your own videos by what is seen, heard and said. Nothing leaves this machine."""
 
 
-for command in (index, query, open_hit, status, remove, archive, models, doctor):
+for command in (index, query, open_hit, status, remove, archive, train, finetune, models, doctor):
     save.add_command(command)
 
 

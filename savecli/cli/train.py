@@ -28,9 +28,7 @@ def data_options(command: Command) -> Command:
     for option in (
         click.option("--asr", type=_PATH, help="File of transcripts; else those in the root. See docs/datasets.md."),
         click.option("--cache", type=_FOLDER, help="Folder that `save data prepare` filled; much faster."),
-        click.option(
-            "--videos", type=_FOLDER, help="Folder of the video files, however deep; else the root's."
-        ),
+        click.option("--videos", type=_FOLDER, help="Folder of the video files, however deep; else the root's."),
         click.option("--root", type=_PATH, help="Folder of the dataset's annotation files, or a manifest."),
     ):
         command = option(command)

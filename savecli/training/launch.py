@@ -121,6 +121,11 @@ def resume_run(folder: Path, around: Surroundings) -> Outcome:
         )
     with Unfilled():
         model = build_model(config.model)
+    if model.audio is not None:
+        # What a cache holds of a frozen encoder is found by its weights.
+        _, state = run_dir.load_state()
+        held = {name: value for name, value in state["model"].items() if name.startswith("audio.")}
+        model.load_state_dict(held, strict=False)
     return _go(run_dir, config, data, model, around, is_resumed=True)
 
 
@@ -129,7 +134,13 @@ def _go(
 ) -> Outcome:
     held = open_data(config.dataset, Path(data.root), videos=_path(data.videos), asr=_path(data.asr))
     splits = run_splits(held, config.train.select)
-    source = open_source(held, config.model, cache=_path(data.cache), teacher=_path(data.teacher), model=model)
+    source = open_source(
+        held,
+        config.model,
+        cache=_path(data.cache),
+        teacher=_path(data.teacher),
+        frozen_audio=model.audio if config.train.frozen_audio_layers < 0 else None,
+    )
     return run(
         run_dir,
         config,

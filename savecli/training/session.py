@@ -15,11 +15,12 @@ from savecli.datasets.asr import read_asr
 from savecli.datasets.base import Dataset, Split
 from savecli.datasets.locate import locate
 from savecli.datasets.registry import find_dataset
+from savecli.model.audio import AudioBranch
 from savecli.model.checkpoint import Checkpoint
 from savecli.model.config import ModelConfig
 from savecli.model.precision import choose_precision
-from savecli.model.save_model import SaveModel
 from savecli.model.teachers import file_teacher
+from savecli.training.cache import CacheSource
 from savecli.training.config import Selection
 from savecli.training.evaluate import evaluate_split
 from savecli.training.files import FileSource
@@ -151,7 +152,7 @@ def evaluate_checkpoint(
         checkpoint.model.to(device),
         checkpoint.config,
         chosen,
-        open_source(data, checkpoint.config, cache=cache),
+        open_source(data, checkpoint.config, cache=cache, frozen_audio=checkpoint.model.audio),
         dataset=name,
         device=device,
         precision=choose_precision(device),
@@ -167,11 +168,23 @@ def open_source(
     *,
     cache: Path | None = None,
     teacher: Path | None = None,
-    model: SaveModel | None = None,
+    frozen_audio: AudioBranch | None = None,
 ) -> ClipSource:
-    """The dataset's clips, from the cache where one is given."""
+    """The dataset's clips: from the cache where one is given, and from their files what it does not hold.
+
+    Args:
+        teacher: folder with a teacher's vectors; None takes those in the cache.
+        frozen_audio: the model's audio branch if its encoder does not learn, so that what it made of the sound counts.
+
+    Raises:
+        UsageError: there is no cache, or it holds vectors of several teachers.
+        WeightsError: the teacher's vectors cannot be used.
+    """
     vectors = file_teacher(teacher) if teacher is not None else None
-    return FileSource(data.paths, config, speech=data.speech, teacher=vectors)
+    files = FileSource(data.paths, config, speech=data.speech, teacher=vectors)
+    if cache is None:
+        return files
+    return CacheSource(cache, config, paths=data.paths, files=files, speech=data.speech, audio=frozen_audio)
 
 
 def _present(split: Split | None, paths: Mapping[str, Path]) -> Split | None:

@@ -1,0 +1,84 @@
+"""What a training run says at its end: the test split's numbers, or mean and deviation over several seeds."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from savecli.cli.tables import show_table
+
+if TYPE_CHECKING:
+    from savecli.training.report import EvaluationReport
+    from savecli.training.training_run import Outcome
+
+
+def show_outcomes(folders: Sequence[Path], outcomes: Sequence[Outcome], *, as_json: bool) -> None:
+    """Print the numbers, and keep them in each run's folder."""
+    from savecli.training.report_forms import facts_of, report_json, report_tables
+    from savecli.training.run_dir import RunDir
+
+    reports = [_report(folder, outcome) for folder, outcome in zip(folders, outcomes, strict=True)]
+    for folder, report in zip(folders, reports, strict=True):
+        if report is not None:
+            RunDir(folder).write_report(json.loads(report_json(report)))
+    for folder, outcome in zip(folders, outcomes, strict=True):
+        left_out = f"; {outcome.num_unreadable} clips could not be read" if outcome.num_unreadable else ""
+        click.echo(f"Best epoch {outcome.best_epoch + 1}: {folder / 'best'}{left_out}", err=True)
+    known = [report for report in reports if report is not None]
+    if len(known) > 1:
+        _show_seeds(known, as_json=as_json)
+    elif known and as_json:
+        click.echo(report_json(known[0]))
+    elif known:
+        click.echo("\n".join(facts_of(known[0])))
+        for title, rows in report_tables(known[0]):
+            show_table(title, rows)
+
+
+def _report(folder: Path, outcome: Outcome) -> EvaluationReport | None:
+    """None where the dataset has no test split."""
+    from savecli.training.report import report_of
+    from savecli.training.run_dir import RunDir
+
+    if outcome.test is None:
+        return None
+    config, _ = RunDir(folder).read_config()
+    chosen = f"epoch {outcome.best_epoch + 1} of {max(len(outcome.scores), outcome.best_epoch + 1)}"
+    how = {
+        "val": f"{chosen}, by {config.train.measure} of the validation split",
+        "peak-test": f"{chosen}, by {config.train.measure} of the TEST split itself: a peak, not an estimate",
+        "last": "the last epoch",
+    }[config.train.select]
+    name = f"{config.model.name}, recipe {config.train.recipe}, seed {config.train.seed}"
+    by_group = any(outcome.test.groups)
+    return report_of(outcome.test, by_group=by_group, selection=how, checkpoint=name)
+
+
+def _show_seeds(reports: Sequence[EvaluationReport], *, as_json: bool) -> None:
+    """Mean and deviation of the whole directions' numbers."""
+    from savecli.metrics.report import RECALL_AT
+    from savecli.training.report_forms import facts_of
+
+    rows: dict[str, list[dict[str, float]]] = {}
+    for report in reports:
+        for key, title in (("t2v", "text to video"), ("v2t", "video to text")):
+            row = report.sections[0].rows[key]
+            numbers = {**{f"R@{k}": row.recall[k] for k in RECALL_AT}, "MedR": row.median_rank, "SumR": row.sum_recall}
+            rows.setdefault(title, []).append(numbers)
+    held = {title: {name: _mean([row[name] for row in found]) for name in found[0]} for title, found in rows.items()}
+    if as_json:
+        click.echo(json.dumps({"num_seeds": len(reports), "mean_and_deviation": held}, indent=2))
+        return
+    click.echo("\n".join(facts_of(reports[0])[1:]))
+    names = list(next(iter(held.values())))
+    cells = [("", *names), *((title, *(f"{m:.1f} ± {d:.1f}" for m, d in row.values())) for title, row in held.items())]
+    show_table(f"{len(reports)} seeds, mean ± deviation", cells)
+
+
+def _mean(values: Sequence[float]) -> tuple[float, float]:
+    return statistics.fmean(values), statistics.stdev(values)
