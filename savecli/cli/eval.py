@@ -1,0 +1,230 @@
+"""`save eval`: the numbers of a model on a dataset, or of the user's own archive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from savecli.cli.options import archive_option
+from savecli.cli.train import data_options
+from savecli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from savecli.metrics.ranks import TieRule
+    from savecli.training.compare import Comparison
+    from savecli.training.report import EvaluationReport
+
+_DONE, _SOME_SKIPPED = 0, 3
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The options that say what a dataset's numbers are to be and how they are shown."""
+
+    checkpoint: str | None
+    compare: tuple[str, str] | None
+    dataset: str | None
+    root: Path | None
+    videos: Path | None
+    cache: Path | None
+    asr: Path | None
+    split: str
+    by: str | None
+    post: tuple[str, ...]
+    ties: TieRule
+    form: str | None
+    plot: Path | None
+    out: Path | None
+    device: str
+    batch_size: int
+
+
+@click.command("eval", epilog="Example: save eval --checkpoint runs/lsmdc --dataset lsmdc --root /data/lsmdc")
+@click.option(
+    "--checkpoint",
+    metavar="MODEL",
+    help="Folder of a model or run, name of an imported one, `tiny-world`, `clip:ViT-B-32/openai`, or FILE.npz.",
+)
+@click.option("--dataset", help="Name of the dataset; `save data` lists them.")
+@click.option(
+    "--split", type=click.Choice(["test", "val", "train"]), default="test", show_default=True, help="What is scored."
+)
+@data_options
+@click.option(
+    "--compare", nargs=2, metavar="A B", help="Two of what --checkpoint takes: is B better than A, or only luckier?"
+)
+@click.option("--by", type=click.Choice(["speech"]), help="Also captions of what is seen, heard and said apart.")
+@click.option(
+    "--post",
+    type=click.Choice(["dsl", "qb"]),
+    multiple=True,
+    help="Also, in a table of its own: `dsl` dual softmax, which sees all queries; `qb` querybank.",
+)
+@click.option(
+    "--ties",
+    type=click.Choice(["strict", "optimistic", "reference"]),
+    default="strict",
+    show_default=True,
+    help="How equal scores count: against the model, for it, or as published code does.",
+)
+@click.option("--plot", type=_FILE, metavar="FILE", help="Write a recall curve and a gate histogram: .png or .svg.")
+@click.option("--out", type=_FILE, metavar="FILE.npz", help="Keep the similarities, for --compare and --checkpoint.")
+@click.option("--device", default="auto", show_default=True, help="`cpu`, `cuda`, `mps`, or what is fastest.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Clips at once.")
+@click.option("--json", "form", flag_value="json", help="Print one JSON document.")
+@click.option("--csv", "form", flag_value="csv", help="Print comma-separated values.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
+@archive_option
+@click.option(
+    "--queries",
+    type=_FILE,
+    metavar="FILE.tsv",
+    help="Score the archive instead: a line each of query, video and, if known, start and end, between tabs.",
+)
+@click.pass_context
+def evaluate(context: click.Context, /, archive_folder: Path, queries: Path | None, **options: Any) -> int:
+    """Score a model on a dataset, or an archive on labelled queries.
+
+    Prints recall, ranks and SumR in both directions with what they mean nothing without. Exits with 3 when clips or
+    lines had to be left out.
+    """
+    if queries is not None:
+        for name in ("checkpoint", "dataset", "compare"):
+            if options[name]:
+                raise _refused(f"--{name}", "--queries", "one scores a model, the other an archive")
+        from savecli.cli.eval_archive import evaluate_labelled
+
+        return evaluate_labelled(archive_folder, queries, form=options["form"])
+    if context.get_parameter_source("archive_folder") is ParameterSource.COMMANDLINE:
+        raise UsageError(
+            "--archive needs labelled queries", why="--queries is missing", fix="save eval --queries FILE.tsv"
+        )
+    asked = Asked(**options)
+    _check(asked)
+    return _compare(asked) if asked.compare else _report(asked)
+
+
+def _report(asked: Asked) -> int:
+    from savecli.cli.eval_model import evaluation_of, selection_of
+    from savecli.training.report import groups_in, report_of
+
+    assert asked.checkpoint is not None
+    if asked.plot is not None:
+        from savecli.training.plots import check_plot
+
+        check_plot(asked.plot)
+    evaluation, querybank = evaluation_of(asked.checkpoint, asked, with_bank="qb" in asked.post)
+    if asked.out is not None:
+        from savecli.training.evaluation_file import write_evaluation
+
+        write_evaluation(evaluation, asked.out)
+        click.echo(f"Wrote {asked.out}.", err=True)
+    if asked.by and not groups_in(evaluation):
+        click.echo(f"The captions of {evaluation.dataset} do not say what they need: --by has no effect.", err=True)
+    report = report_of(
+        evaluation,
+        ties=asked.ties,
+        by_group=asked.by is not None,
+        with_dual_softmax="dsl" in asked.post,
+        querybank=querybank,
+        selection=selection_of(asked.checkpoint),
+        checkpoint=asked.checkpoint,
+    )
+    _print_report(report, asked.form)
+    if asked.plot is not None:
+        from savecli.training.plots import plot_evaluation
+
+        plot_evaluation(evaluation, asked.plot, ties=asked.ties)
+        click.echo(f"Wrote {asked.plot}.", err=True)
+    return _SOME_SKIPPED if evaluation.num_missing else _DONE
+
+
+def _compare(asked: Asked) -> int:
+    from savecli.cli.eval_model import evaluation_of
+    from savecli.training.compare import compare
+
+    assert asked.compare is not None
+    first, second = (evaluation_of(spec, asked)[0] for spec in asked.compare)
+    _print_comparison(compare(first, second, names=asked.compare, ties=asked.ties), asked.form)
+    return _SOME_SKIPPED if first.num_missing or second.num_missing else _DONE
+
+
+def _check(asked: Asked) -> None:
+    """Refuse what cannot be done before anything is loaded."""
+    if asked.compare:
+        for name, value in (
+            ("checkpoint", asked.checkpoint),
+            ("by", asked.by),
+            ("post", asked.post),
+            ("plot", asked.plot),
+            ("out", asked.out),
+        ):
+            if value:
+                raise _refused(f"--{name}", "--compare", "a comparison is of raw scores of two models")
+    elif asked.checkpoint is None:
+        raise UsageError(
+            "there is nothing to evaluate",
+            why="neither --checkpoint nor --queries is given",
+            fix="`save eval --help` has an example; `--checkpoint clip` is CLIP as it is",
+        )
+    if asked.out is not None and asked.out.suffix != ".npz":
+        raise UsageError(
+            f"cannot write {asked.out}", why="similarities are kept as .npz", fix=f"--out {asked.out.stem}.npz"
+        )
+    specs = asked.compare or (asked.checkpoint,)
+    if "qb" in asked.post and any(spec and spec.endswith(".npz") for spec in specs):
+        raise _refused("--post qb", "FILE.npz", "the bank is not in it")
+    if all(spec and spec.endswith(".npz") for spec in specs):
+        return
+    for name, value in (("dataset", asked.dataset), ("root", asked.root)):
+        if value is None:
+            raise UsageError(
+                f"--{name} is missing",
+                why="a model is scored on a dataset",
+                fix="`save data` lists them and their files",
+            )
+
+
+def _refused(one: str, other: str, why: str) -> UsageError:
+    return UsageError(f"{one} and {other} do not go together", why=why, fix="leave one of them out")
+
+
+def _print_report(report: EvaluationReport, form: str | None) -> None:
+    from savecli.training import report_forms as forms
+
+    if form == "json":
+        click.echo(forms.report_json(report))
+    elif form == "csv":
+        click.echo(forms.report_csv(report), nl=False)
+    else:
+        _print_tables(forms.facts_of(report), forms.report_tables(report), form)
+
+
+def _print_comparison(comparison: Comparison, form: str | None) -> None:
+    from savecli.training import report_forms as forms
+
+    if form == "json":
+        click.echo(forms.comparison_json(comparison))
+    elif form == "csv":
+        click.echo(forms.comparison_csv(comparison), nl=False)
+    else:
+        _print_tables(forms.comparison_facts(comparison), forms.comparison_tables(comparison), form)
+
+
+def _print_tables(facts: tuple[str, ...], tables: tuple[Any, ...], form: str | None) -> None:
+    from savecli.cli.tables import show_table
+    from savecli.training.report_forms import to_markdown
+
+    if form == "markdown":
+        click.echo(to_markdown(facts, tables), nl=False)
+        return
+    for line in facts:
+        click.echo(line)
+    for table in tables:
+        click.echo()
+        show_table(table.title, table.rows)

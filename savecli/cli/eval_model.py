@@ -1,0 +1,72 @@
+"""From what `save eval --checkpoint` names to an evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from savecli.core.errors import SaveError
+
+if TYPE_CHECKING:
+    from savecli.cli.eval import Asked
+    from savecli.training.records import Evaluation
+    from savecli.training.report import Querybank
+
+_SELECTIONS = {
+    "val": "epoch chosen by the validation split",
+    "peak-test": "epoch chosen by the test split itself, as some papers do: its numbers there are too good",
+    "last": "last epoch, not chosen",
+}
+
+
+def evaluation_of(spec: str, asked: Asked, *, with_bank: bool = False) -> tuple[Evaluation, Querybank | None]:
+    """Of a kept file what is in it, of a model what it reaches on the dataset asked for; with the bank if wanted."""
+    if spec.endswith(".npz"):
+        from savecli.training.evaluation_file import read_evaluation
+
+        return read_evaluation(Path(spec).expanduser()), None
+    from savecli.cli.models import imported_models
+    from savecli.cli.progress_bar import shown_progress
+    from savecli.model.hub import Hub
+    from savecli.model.open_checkpoint import open_checkpoint
+    from savecli.model.precision import choose_device
+
+    assert asked.dataset is not None
+    assert asked.root is not None
+    device = choose_device(asked.device)
+    with shown_progress() as progress:
+        checkpoint = open_checkpoint(spec, hub=Hub(), device=device, imported=imported_models(), progress=progress)
+        options: dict[str, Any] = {
+            "split": asked.split,
+            "videos": asked.videos,
+            "cache": asked.cache,
+            "asr": asked.asr,
+            "device": device,
+            "batch_size": asked.batch_size,
+            "progress": progress,
+        }
+        if with_bank:
+            from savecli.training.post_processing import evaluate_with_bank
+
+            return evaluate_with_bank(checkpoint, asked.dataset, asked.root, **options)
+        from savecli.training.session import evaluate_checkpoint
+
+        return evaluate_checkpoint(checkpoint, asked.dataset, asked.root, **options), None
+
+
+def selection_of(spec: str) -> str:
+    """How the epoch of a run's checkpoint was chosen, and on which dataset it learned; "" where no run is known."""
+    if spec == "clip" or spec.startswith("clip:") or spec.endswith(".npz"):
+        return ""
+    from savecli.cli.models import imported_models
+    from savecli.model.open_checkpoint import checkpoint_folder
+    from savecli.training.run_dir import BEST, RunDir
+
+    folder = checkpoint_folder(spec, imported=imported_models())
+    if folder.name != BEST:
+        return ""
+    try:
+        config, _ = RunDir(folder.parent).read_config()
+    except (SaveError, KeyError, TypeError):
+        return ""
+    return f"trained on {config.dataset}, {_SELECTIONS[config.train.select]}"
