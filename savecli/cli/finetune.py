@@ -23,11 +23,9 @@ _EXIT_NOT_BETTER = 1
 @click.argument("checkpoint")
 @click.option("--dataset", default="manifest", show_default=True, help="Name of the dataset; `save data` lists them.")
 @data_options
-@click.option("--teacher", type=_FOLDER, help="Vectors of the alignment's teacher; without one the loss is left out.")
+@click.option("--teacher", type=_FOLDER, help="Vectors of the alignment's teacher; else there is none.")
 @click.option("--out", type=_FOLDER, required=True, help="Folder of the run; must not be there yet.")
-@click.option(
-    "--lora", default=0, show_default=True, metavar="RANK", help="Train updates of this rank; 0 trains layers."
-)
+@click.option("--lora", default=0, show_default=True, metavar="RANK", help="Train updates of this rank, not layers.")
 @click.option("--seed", type=int, help="Decides every random choice.  [default: 0]")
 @run_options
 def finetune(
@@ -68,9 +66,7 @@ def _show(verdict: Verdict, folder: Path, *, as_json: bool) -> None:
         for title, rows in comparison_tables(verdict.comparison):
             click.echo("\n".join(aligned_lines(title, rows)), err=True)
     if verdict.chose_by_it:
-        click.echo(
-            "These clips also chose the epoch, which flatters the new checkpoint: hold out a test split.", err=True
-        )
+        click.echo("These clips also chose the epoch, which flatters the result: hold out a test split.", err=True)
     if not verdict.is_better:
         click.echo(
             f"Not better: SumR {found.first:.1f} before, {found.second:.1f} after. Keep the old checkpoint.", err=True

@@ -13,7 +13,7 @@ from savecli.core.errors import UsageError
 from savecli.core.progress import NoProgress, Progress
 from savecli.datasets.asr import read_asr
 from savecli.datasets.base import Dataset, Split
-from savecli.datasets.locate import locate
+from savecli.datasets.locate import Located, locate
 from savecli.datasets.registry import find_dataset
 from savecli.model.audio import AudioBranch
 from savecli.model.checkpoint import Checkpoint
@@ -38,13 +38,13 @@ class OpenData:
 
     Args:
         dataset: without the clips whose files are not there.
-        paths: by clip, where its file is.
+        located: where each clip's file is.
         num_missing: by name of the split, how many clips have been left out.
         speech: by clip, what an ASR file says is spoken; None without such a file.
     """
 
     dataset: Dataset
-    paths: Mapping[str, Path]
+    located: Located
     num_missing: dict[str, int]
     speech: Mapping[str, str] | None
 
@@ -84,7 +84,7 @@ def open_data(name: str, root: Path, *, videos: Path | None = None, asr: Path | 
         split.name: len(split.clips) - len(here.clips)
         for split, here in zip(dataset.splits, present.splits, strict=True)
     }
-    return OpenData(present, located.paths, num_missing, speech)
+    return OpenData(present, located, num_missing, speech)
 
 
 def run_splits(data: OpenData, select: Selection) -> RunSplits:
@@ -181,10 +181,10 @@ def open_source(
         WeightsError: the teacher's vectors cannot be used.
     """
     vectors = file_teacher(teacher) if teacher is not None else None
-    files = FileSource(data.paths, config, speech=data.speech, teacher=vectors)
+    files = FileSource(data.located.paths, config, speech=data.speech, teacher=vectors)
     if cache is None:
         return files
-    return CacheSource(cache, config, paths=data.paths, files=files, speech=data.speech, audio=frozen_audio)
+    return CacheSource(cache, config, paths=data.located.paths, files=files, speech=data.speech, audio=frozen_audio)
 
 
 def _present(split: Split | None, paths: Mapping[str, Path]) -> Split | None:
