@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -104,9 +104,9 @@ def read_clip_sound(path: Path, span: Span | None, form: SoundFormat) -> ClipSou
     Raises:
         MediaError: the file cannot be opened, or its sound cannot be decoded.
     """
-    if not has_audio(path):
+    blocks = _sound_blocks(path, span, rate_hz=RATE_HZ)
+    if blocks is None:
         return None
-    blocks = read_audio(path, rate_hz=RATE_HZ, span=span)
     if form.kind == "whisper":
         return _whisper_sound(blocks, form)
     if form.fit == "windows":
@@ -124,10 +124,8 @@ def read_clip_waveform(path: Path, span: Span | None, *, rate_hz: int) -> Wavefo
     Raises:
         MediaError: as `read_clip_sound`.
     """
-    if not has_audio(path):
-        return None
-    waveform = _joined(read_audio(path, rate_hz=rate_hz, span=span))
-    return waveform if len(waveform) else None
+    blocks = _sound_blocks(path, span, rate_hz=rate_hz)
+    return None if blocks is None else _joined(blocks)
 
 
 def read_transcript(path: Path, transcriber: Transcriber) -> Transcript:
@@ -189,6 +187,17 @@ def _spread_frames(path: Path, span: Span | None, *, num_frames: int, short_side
         raise MediaError(f"cannot read {path.name}", why=why)
     # One frame may answer several times of a short clip; it counts once.
     return [frame for idx, frame in enumerate(frames) if idx == 0 or frame is not frames[idx - 1]]
+
+
+def _sound_blocks(path: Path, span: Span | None, *, rate_hz: int) -> Iterator[Waveform] | None:
+    """The clip's sound, at least one block of it; None without a stream, and behind the stream's end."""
+    if not has_audio(path):
+        return None
+    blocks = read_audio(path, rate_hz=rate_hz, span=span)
+    first = next(blocks, None)
+    if first is None and span is None:
+        raise MediaError(f"cannot read {path.name}", why="nothing of its audio stream can be decoded")
+    return None if first is None else chain((first,), blocks)
 
 
 def _squared(frames: Iterable[Frame], form: FrameFormat) -> Pixels:
