@@ -1,0 +1,329 @@
+"""A cache gives what the files give, notices what has changed, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from savecli.core.errors import MediaError, SaveError, UsageError
+from savecli.core.progress import NoProgress
+from savecli.core.records import Span
+from savecli.datasets.base import Caption, Dataset, DatasetClip, Split
+from savecli.datasets.locate import Located
+from savecli.model.build import build_model
+from savecli.model.records import TeacherVectors
+from savecli.model.teachers import Taught
+from savecli.training.batches import Collator
+from savecli.training.cache import CacheSource, cache_size, teachers_in
+from savecli.training.cache_keys import frames_key, sound_key
+from savecli.training.cache_plan import CacheRequest, plan_cache
+from savecli.training.cache_store import DATA, INDEX
+from savecli.training.files import FileSource
+from savecli.training.prepare import prepare_cache, writing
+from tests.make_media import make_video
+from tests.training.random_clips import small_config
+
+SPEECH = {"clip0": "hello there"}
+CONFIG = small_config("save")
+
+
+def clip(name: str, span: Span | None = None) -> DatasetClip:
+    return DatasetClip(name, (Caption("a caption"),), name, span)
+
+
+def dataset_of(clips: Sequence[DatasetClip]) -> Dataset:
+    return Dataset("own", Split("train", tuple(clips)), None, None)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    for number, (colour, audio) in enumerate((("red", "tone"), ("blue", None), ("green", "tone"), ("grey", "tone"))):
+        sound = {"duration_s": 0.5 + 0.25 * number, "width": 64, "height": 48, "rate_hz": 10}
+        make_video(folder / f"clip{number}.mp4", scenes=(colour,), audio=audio, **sound)
+    return folder
+
+
+@pytest.fixture
+def clips(videos, tmp_path) -> tuple[Dataset, Located]:
+    """Three clips that can be read, one whose file cannot, and one whose file is not there."""
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video" * 50)
+    paths = {f"clip{number}": videos / f"clip{number}.mp4" for number in range(3)} | {"broken": broken}
+    held = [clip("clip0"), clip("clip1"), clip("clip2", Span(0.25, 0.75)), clip("broken"), clip("lost")]
+    return dataset_of(held), Located(paths, missing=("lost",))
+
+
+@pytest.fixture(scope="module")
+def audio_branch():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        branch = build_model(CONFIG).audio
+    assert branch is not None
+    return branch.eval()
+
+
+class Counted:
+    """A teacher that counts its clips."""
+
+    rate_hz = None
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def encode(self, clips):
+        self.seen += [item.clip_id for item in clips]
+        rows = torch.tensor([[float(len(self.seen)), 1.0]])
+        return Taught(TeacherVectors(audio=rows * 2, video=rows), torch.tensor([clips[0].clip_id != "clip1"]))
+
+
+def readable(dataset: Dataset) -> list[DatasetClip]:
+    return [item for item in dataset.splits[0].clips if item.clip_id.startswith("clip")]
+
+
+@pytest.mark.parametrize("preset", ["save", "save-plus", "save-2", "clip4clip-meanp"])
+def test_the_cache_gives_what_the_files_give(clips, tmp_path, preset):
+    dataset, located = clips
+    config = small_config(preset)
+    report = prepare_cache(dataset, located, config, tmp_path / "cache", speech=SPEECH)
+    assert (report.num_made, list(report.failures), report.plan.num_missing) == (3, ["broken"], 1)
+    assert report.num_with_sound == (2 if config.audio else 0)
+    files = FileSource(located.paths, config, speech=SPEECH)
+    cache = CacheSource(tmp_path / "cache", config, speech=SPEECH)
+    for item in readable(dataset):
+        direct, kept = files.read(item), cache.read(item)
+        np.testing.assert_array_equal(kept.frames, direct.frames)
+        assert kept.speech == direct.speech
+        assert kept.has_sound == direct.has_sound
+        if direct.sound is not None:
+            np.testing.assert_array_equal(kept.sound, direct.sound.astype(np.float16))
+            np.testing.assert_array_equal(kept.sound_mask, direct.sound_mask)
+    Collator(config).inputs([cache.read(item) for item in readable(dataset)])
+
+
+def test_tokens_of_the_frozen_encoder_stand_for_the_sound(clips, tmp_path, audio_branch):
+    dataset, located = clips
+    folder = tmp_path / "cache"
+    prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH, audio_branch=audio_branch)
+    cache = CacheSource(folder, CONFIG, speech=SPEECH, audio=audio_branch)
+    assert cache.gives_tokens
+    direct = FileSource(located.paths, CONFIG, speech=SPEECH).read(clip("clip0"))
+    kept = cache.read(clip("clip0"))
+    with torch.inference_mode():
+        wanted = audio_branch.encoder(torch.from_numpy(direct.sound)).numpy()
+    # bf16 where the processor has it: 8 bits of each number.
+    np.testing.assert_allclose(kept.sound_tokens, wanted, atol=0.03)
+    assert kept.sound is None
+    np.testing.assert_array_equal(kept.sound_mask, direct.sound_mask)
+    assert cache.read(clip("clip1")).sound_tokens is None
+    inputs = Collator(CONFIG).inputs([kept, cache.read(clip("clip1"))])
+    assert inputs.sound_tokens.shape[:2] == (2, 1)
+
+
+def test_other_weights_never_get_these_tokens(clips, tmp_path, audio_branch):
+    dataset, located = clips
+    prepare_cache(dataset, located, CONFIG, tmp_path / "cache", speech=SPEECH, audio_branch=audio_branch)
+    other = build_model(CONFIG).audio
+    files = FileSource(located.paths, CONFIG, speech=SPEECH)
+    source = CacheSource(tmp_path / "cache", CONFIG, files=files, speech=SPEECH, audio=other)
+    assert not source.gives_tokens
+    assert source.read(clip("clip0")).sound is not None  # from its file
+
+
+def test_a_clip_that_has_no_tokens_yet_is_encoded_like_the_others(clips, tmp_path, audio_branch, videos):
+    dataset, located = clips
+    prepare_cache(dataset, located, CONFIG, tmp_path / "cache", speech=SPEECH, audio_branch=audio_branch)
+    paths = {**located.paths, "clip3": videos / "clip3.mp4"}
+    files = FileSource(paths, CONFIG, speech=SPEECH)
+    source = CacheSource(tmp_path / "cache", CONFIG, paths=paths, files=files, speech=SPEECH, audio=audio_branch)
+    read = [source.read(clip(name)) for name in ("clip0", "clip3")]
+    assert Collator(CONFIG).inputs(read).sound_tokens is not None
+
+
+def test_another_setting_is_another_part(clips, tmp_path):
+    dataset, located = clips
+    prepare_cache(dataset, located, CONFIG, tmp_path / "cache", speech=SPEECH)
+    more = replace(CONFIG, inputs=replace(CONFIG.inputs, num_frames=5))
+    assert frames_key(more).name != frames_key(CONFIG).name
+    assert sound_key(more) == sound_key(CONFIG)  # sound stays, whatever the number of frames
+    with pytest.raises(MediaError, match="clip clip0 is not in the cache"):
+        CacheSource(tmp_path / "cache", more, speech=SPEECH).read(clip("clip0"))
+    report = prepare_cache(dataset, located, more, tmp_path / "cache", speech=SPEECH)
+    assert {kinds for item, kinds in report.plan.todo if item.clip_id != "broken"} == {frozenset({"frames"})}
+    assert len(CacheSource(tmp_path / "cache", more, speech=SPEECH).read(clip("clip2", Span(0.25, 0.75))).frames) == 5
+
+
+def test_a_second_run_does_nothing_and_a_changed_file_is_read_again(clips, tmp_path, videos):
+    dataset, located = clips
+    path = tmp_path / "own.mp4"
+    path.write_bytes((videos / "clip0.mp4").read_bytes())
+    located = replace(located, paths={**located.paths, "clip0": path})
+    folder = tmp_path / "cache"
+    prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH)
+    report = prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH)
+    assert (report.num_made, report.plan.num_there, list(report.failures)) == (0, 3, ["broken"])
+    path.write_bytes((videos / "clip3.mp4").read_bytes())
+    os.utime(path, ns=(1, 1))
+    stale = CacheSource(folder, CONFIG, paths=located.paths, speech=SPEECH)
+    with pytest.raises(MediaError, match="or its file has changed"):
+        stale.read(clip("clip0"))
+    report = prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH)
+    assert report.num_made == 1
+    fresh = CacheSource(folder, CONFIG, paths=located.paths, speech=SPEECH).read(clip("clip0"))
+    direct = FileSource(located.paths, CONFIG, speech=SPEECH).read(clip("clip0"))
+    np.testing.assert_array_equal(fresh.frames, direct.frames)
+    with pytest.raises(MediaError, match="is not in the cache"):  # another span of the same file
+        CacheSource(folder, CONFIG, speech=SPEECH).read(clip("clip0", Span(0.0, 0.2)))
+
+
+def test_a_cache_stands_by_itself_where_the_videos_are_not(clips, tmp_path):
+    dataset, located = clips
+    prepare_cache(dataset, located, CONFIG, tmp_path / "cache", speech=SPEECH)
+    gone = {name: Path("/gone") / path.name for name, path in located.paths.items()}
+    assert CacheSource(tmp_path / "cache", CONFIG, paths=gone, speech=SPEECH).read(clip("clip0")).has_sound
+
+
+def test_failures_are_remembered_until_the_file_changes_or_a_person_asks(clips, tmp_path, videos):
+    dataset, located = clips
+    folder, heard = tmp_path / "cache", Listening()
+    prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH, progress=heard)
+    ((path, reason),) = heard.skipped
+    assert path.name == "broken.mp4"
+    with pytest.raises(MediaError) as raised:
+        CacheSource(folder, CONFIG, speech=SPEECH).read(clip("broken"))
+    assert raised.value.why == reason
+    report = prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH)
+    assert (report.plan.todo, dict(report.failures)) == ((), {"broken": reason})
+    report = prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH, retry_failed=True)
+    assert len(report.plan.todo) == 1
+    located.paths["broken"].write_bytes((videos / "clip0.mp4").read_bytes())
+    report = prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH)
+    assert (report.num_made, dict(report.failures)) == (1, {})
+
+
+class Listening(NoProgress):
+    def __init__(self) -> None:
+        self.skipped: list[tuple[Path, str]] = []
+
+    def skip(self, path: Path, reason: str) -> None:
+        self.skipped.append((path, reason))
+
+
+def test_transcripts_are_kept_where_no_file_gives_them(tmp_path):
+    path = make_video(tmp_path / "talk.mkv", duration_s=2.0, subtitles=[(0.2, 0.8, "first"), (1.2, 1.8, "second")])
+    dataset = dataset_of([clip("a", Span(0.0, 1.0)), clip("b", Span(1.0, 2.0))])
+    located = Located({"a": path, "b": path}, missing=())
+    report = prepare_cache(dataset, located, CONFIG, tmp_path / "cache")
+    assert report.num_with_speech == 2
+    source = CacheSource(tmp_path / "cache", CONFIG)
+    assert [source.read(item).speech for item in dataset.splits[0].clips] == ["first", "second"]
+    given = CacheSource(tmp_path / "cache", CONFIG, speech={"a": "given"})  # what is known goes before
+    assert [given.read(item).speech for item in dataset.splits[0].clips] == ["given", ""]
+
+
+def test_a_teacher_is_asked_once_a_clip(clips, tmp_path):
+    dataset, located = clips
+    folder, teacher = tmp_path / "cache", Counted()
+    for _ in range(2):
+        prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH, teacher=teacher, teacher_name="counted")
+    assert sorted(teacher.seen) == ["clip0", "clip1", "clip2"]
+    assert teachers_in(folder) == ("counted",)
+    source = CacheSource(folder, CONFIG, speech=SPEECH)
+    assert source.read(clip("clip0")).teacher_video.shape == (2,)
+    assert source.read(clip("clip1")).teacher_audio is None
+    prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH, teacher=Counted(), teacher_name="another")
+    with pytest.raises(UsageError, match="which teacher is meant"):
+        CacheSource(folder, CONFIG, speech=SPEECH)
+    CacheSource(folder, CONFIG, speech=SPEECH, teacher="counted")
+
+
+def test_damage_is_mended_by_files_or_by_verify(clips, tmp_path):
+    dataset, located = clips
+    folder = tmp_path / "cache"
+    prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH, num_workers=1)
+    place = folder / frames_key(CONFIG).name / DATA
+    data = bytearray(place.read_bytes())
+    data[5] ^= 255
+    place.write_bytes(data)
+    files = FileSource(located.paths, CONFIG, speech=SPEECH)
+    wanted = files.read(clip("clip0")).frames
+    with pytest.raises(SaveError, match="the cache is damaged at `clip0`"):
+        CacheSource(folder, CONFIG, speech=SPEECH).read(clip("clip0"))
+    mended = CacheSource(folder, CONFIG, files=files, speech=SPEECH).read(clip("clip0"))
+    np.testing.assert_array_equal(mended.frames, wanted)
+    report = prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH, verify=True)
+    assert (report.num_damaged, report.num_made) == (1, 1)
+    np.testing.assert_array_equal(CacheSource(folder, CONFIG, speech=SPEECH).read(clip("clip0")).frames, wanted)
+
+
+def test_a_full_disk_leaves_a_cache_that_goes_on(clips, tmp_path):
+    dataset, located = clips
+    folder = tmp_path / "cache"
+    one = cache_size(1, CONFIG, with_tokens=False).frames
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(1.5 * one), before[1]))
+    try:
+        with pytest.raises(SaveError, match="the cache cannot be written"):
+            prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH, num_workers=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert CacheSource(folder, CONFIG, speech=SPEECH).read(clip("clip0")).has_sound
+    assert prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH).num_made == 2
+
+
+def test_a_killed_run_goes_on(clips, tmp_path):
+    dataset, located = clips
+    folder = tmp_path / "cache"
+    script = (
+        "import os, sys, pickle\n"
+        "from savecli.core.progress import NoProgress\n"
+        "from savecli.training.prepare import prepare_cache\n"
+        "class Killer(NoProgress):\n"
+        "    def advance(self, amount): os.kill(os.getpid(), 9)\n"
+        "dataset, located, config, folder, speech = pickle.load(sys.stdin.buffer)\n"
+        "prepare_cache(dataset, located, config, folder, speech=speech, progress=Killer())\n"
+    )
+    given = pickle.dumps((dataset, located, CONFIG, folder, SPEECH))
+    done = subprocess.run([sys.executable, "-c", script], input=given, capture_output=True, timeout=60)
+    assert done.returncode == -9, done.stderr.decode()
+    index = folder / frames_key(CONFIG).name / INDEX
+    index.write_bytes(index.read_bytes() + b'["clip1","')
+    report = prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH)
+    assert (report.num_made, report.plan.num_there) == (2, 1)
+    source = CacheSource(folder, CONFIG, speech=SPEECH)
+    assert all(len(source.read(item).frames) for item in readable(dataset))
+
+
+def test_one_fills_a_cache_at_a_time(clips, tmp_path):
+    dataset, located = clips
+    with writing(tmp_path / "cache"), pytest.raises(SaveError, match="is busy"):
+        prepare_cache(dataset, located, CONFIG, tmp_path / "cache", speech=SPEECH)
+
+
+def test_sizes_are_told_beforehand(clips, tmp_path, audio_branch):
+    dataset, located = clips
+    located = replace(located, paths={name: path for name, path in located.paths.items() if name != "broken"})
+    for branch in (None, audio_branch):
+        folder = tmp_path / f"cache-{branch is not None}"
+        request = CacheRequest(CONFIG, audio=branch, speech=SPEECH)
+        plan = plan_cache(dataset, located, request, folder)
+        assert len(plan.todo) == 3
+        assert not folder.exists()
+        prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH, audio_branch=branch)
+        used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name in (DATA, INDEX))
+        assert plan.size.total == pytest.approx(used, rel=0.35)  # a third of the clips are silent
+
+
+def test_no_cache_is_told(tmp_path):
+    with pytest.raises(UsageError, match="no cache at"):
+        CacheSource(tmp_path / "none", CONFIG)
