@@ -1,0 +1,63 @@
+"""Each dataset in miniature, in the layout people have it in, through the commands: trained on and evaluated.
+
+The commands run within the test's process, since loading torch anew for each would take minutes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from savecli.cli.main import save
+from savecli.datasets.registry import DATASETS, find_dataset
+from tests.datasets.miniature import make_miniature
+
+REAL = [name for name in DATASETS if name != "synthetic"]
+SMALL = ("--preset", "tiny", "--start", "scratch", "--set", "batch_size=2", "--set", "num_epochs=1")
+UNALIGNED = ("--set", "model.loss.alignment=null")
+
+
+def invoked(*arguments: str | Path, code: int = 0) -> Result:
+    done = CliRunner().invoke(save, [str(item) for item in arguments], standalone_mode=False)
+    assert done.exception is None, done.stderr
+    assert (done.return_value or 0) == code, done.output
+    return done
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_trains_and_evaluates(tmp_path: Path, name: str) -> None:
+    root = make_miniature(name, tmp_path / "data")
+    dataset = find_dataset(name).read(root)
+    trained = invoked(
+        "train", "--dataset", name, "--root", root, "--out", tmp_path / "run", *SMALL, *UNALIGNED, "--json"
+    )
+    split = "test" if dataset.test is not None else "val"
+    scored = invoked(
+        "eval", "--checkpoint", tmp_path / "run", "--dataset", name, "--root", root, "--split", split, "--json"
+    )
+    told = json.loads(scored.stdout)
+    expected = getattr(dataset, split)
+    assert told["dataset"] == name
+    assert told["split"] == expected.name
+    assert told["num_clips"] == len(expected.clips)
+    assert told["num_captions"] == expected.num_captions
+    assert told["num_missing"] == 0
+    if dataset.test is not None:
+        report = json.loads((tmp_path / "run/report.json").read_text())
+        assert report == json.loads(trained.stdout)
+        # The run ended with what its best checkpoint reaches when it is asked again.
+        assert report["results"][0]["rows"][:2] == told["results"][0]["rows"][:2]
+
+
+def test_lost_videos_are_counted_and_the_rest_goes_on(tmp_path: Path) -> None:
+    dataset = find_dataset("vatex").read(make_miniature("vatex", tmp_path / "plan"))
+    assert dataset.test is not None
+    lost = [dataset.test.clips[0].clip_id]
+    root = make_miniature("vatex", tmp_path / "data", lost=lost)
+    invoked("train", "--dataset", "vatex", "--root", root, "--out", tmp_path / "run", *SMALL, *UNALIGNED)
+    report = json.loads((tmp_path / "run/report.json").read_text())
+    assert report["num_missing"] == 1
+    assert report["num_clips"] == len(dataset.test.clips) - 1
