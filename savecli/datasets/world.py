@@ -150,15 +150,15 @@ def _family(rng: np.random.Generator, group: str, scene: Scene) -> list[tuple[st
     if group == "sound":
         others = [kind for kind in EVENTS if kind != usual]
         sounds = [usual, *(str(kind) for kind in rng.choice(others, 2, replace=False))]
-        speech = _speech(rng, _one(rng, SUBJECTS)) if rng.random() < _TALKING else None
+        speech = _speech(rng, _one(rng, list(SUBJECTS))) if rng.random() < _TALKING else None
         return [(sounds[place], speech) for place in rng.permutation(len(sounds))]
     sound = _sound(rng, usual)
     if group == "speech":
-        subjects = [str(subject) for subject in rng.choice(SUBJECTS, 3, replace=False)]
+        subjects = [str(subject) for subject in rng.choice(list(SUBJECTS), 3, replace=False)]
         return [(sound, _speech(rng, subject)) for subject in subjects]
     if rng.random() < _SILENT:
         return [("", None)]
-    return [(sound, _speech(rng, _one(rng, SUBJECTS)) if rng.random() < _TALKING else None)]
+    return [(sound, _speech(rng, _one(rng, list(SUBJECTS))) if rng.random() < _TALKING else None)]
 
 
 def _sound(rng: np.random.Generator, usual: str) -> str:

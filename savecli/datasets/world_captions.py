@@ -8,7 +8,6 @@ import numpy as np
 
 from savecli.datasets.base import Caption
 from savecli.datasets.world_scene import SIGHTS, WorldClip
-from savecli.datasets.world_words import TOPIC_OF
 
 # How many sights a caption of a training clip tells, at least and at most, by the sense it needs.
 _SIGHTS_TOLD = {"vision": (3, 5), "sound": (2, 3), "speech": (2, 3)}
@@ -29,8 +28,6 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "still": ("stands still", "does not move", "rests"),
     "sideways": ("slides from side to side", "goes left and right", "swings sideways"),
     "updown": ("goes up and down", "bounces", "rises and falls"),
-    "around": ("runs in circles", "goes round and round", "circles around"),
-    "pulsing": ("grows and shrinks", "pulses", "swells and shrinks"),
     "blinking": ("blinks", "flashes on and off", "comes and goes"),
     "meadow": ("in a meadow", "on the grass", "on a green field"),
     "beach": ("on the beach", "on sand", "on a sandy shore"),
@@ -57,18 +54,19 @@ _SPEECH_CLAUSES = (
     "the speaker mentions *",
     "people discuss *",
 )
-_SUBJECT_NAMES: dict[str, str] = {
-    "soup": "broth",
-    "bread": "loaves",
-    "storm": "a tempest",
-    "sunshine": "a sunny sky",
-    "plane": "flying",
-    "ship": "a boat",
-    "roses": "flowers",
-    "trees": "the forest",
-    "song": "singing",
-    "taxes": "duties",
-    "price": "the cost",
+_SUBJECT_NAMES: dict[str, tuple[str, ...]] = {
+    "soup": ("soup", "cooking soup"),
+    "train": ("a train", "travel by train"),
+    "storm": ("a storm", "stormy weather"),
+    "piano": ("a piano", "piano music"),
+    "bank": ("a bank", "the bank and its money"),
+    "garden": ("a garden", "garden work"),
+    "football": ("football", "a football match"),
+    "doctor": ("a doctor", "the doctor and a fever"),
+    "school": ("school", "a school and its lessons"),
+    "ship": ("a ship", "ships at sea"),
+    "horse": ("a horse", "riding a horse"),
+    "moon": ("the moon", "a flight to the moon"),
 }
 _JOINS = ("{sight} while {rest}", "{rest} while {sight}", "{sight} and {rest}", "{rest} as {sight}")
 
@@ -110,7 +108,7 @@ def worded(rng: np.random.Generator, told: Mapping[str, str]) -> str:
     if "sound" in told:
         rest = _one(rng, _SOUND_CLAUSES[told["sound"]])
     elif "speech" in told:
-        rest = _one(rng, _SPEECH_CLAUSES).replace("*", _subject_name(rng, told["speech"]))
+        rest = _one(rng, _SPEECH_CLAUSES).replace("*", _one(rng, _SUBJECT_NAMES[told["speech"]]))
     else:
         return sight
     return _one(rng, _JOINS).format(sight=sight, rest=rest)
@@ -127,14 +125,6 @@ def _sight_clause(rng: np.random.Generator, told: Mapping[str, str]) -> str:
         words.append(_named(rng, told["place"]) if "motion" in told else f"is {_named(rng, told['place'])}")
     article = "an" if words[0][0] in "aeiou" else "a"
     return " ".join([article, *words])
-
-
-def _subject_name(rng: np.random.Generator, subject: str) -> str:
-    """The subject itself, another name of it, or with its topic."""
-    names = [subject, subject, f"{TOPIC_OF[subject]} and {subject}"]
-    if subject in _SUBJECT_NAMES:
-        names.append(_SUBJECT_NAMES[subject])
-    return _one(rng, names)
 
 
 def _named(rng: np.random.Generator, value: str) -> str:

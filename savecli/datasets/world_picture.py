@@ -11,7 +11,7 @@ Floats = npt.NDArray[np.float32]
 
 SIDE = 64
 FRAME_RATE_HZ = 8
-_RADIUS = {"small": 9.0, "big": 17.0}
+_RADIUS = {"small": 10.0, "big": 19.0}
 _COLOURS = {
     "red": (220, 40, 40),
     "orange": (245, 140, 20),
@@ -33,7 +33,6 @@ _PLACES = {
 # Turns of a motion within the clip: no multiple of a half, so that a few evenly spread frames never look all the same.
 _TURNS = 1.5
 _REACH = 13.0  # pixels that a motion goes from its middle
-_SWELL = 0.4  # share of the radius by which it grows and shrinks
 
 
 def drawn_frames(scene: Scene, *, seed: int, num_frames: int) -> npt.NDArray[np.uint8]:
@@ -54,20 +53,18 @@ def drawn_frames(scene: Scene, *, seed: int, num_frames: int) -> npt.NDArray[np.
 def _course(rng: np.random.Generator, scene: Scene, num_frames: int) -> tuple[Floats, Floats, Floats]:
     """Centres `(F, 2)`, radii `(F,)` and whether it is to be seen `(F,)` over the clip."""
     phase = 2 * np.pi * (_TURNS * (np.arange(num_frames) + 0.5) / num_frames + rng.random())
-    swing, other = np.sin(phase), np.cos(phase)
+    swing = np.sin(phase)
     offset = rng.uniform(-3, 3, 2) if scene.motion != "still" else rng.uniform(-8, 8, 2)
     centre = np.full((num_frames, 2), SIDE / 2) + offset
-    radius = np.full(num_frames, _RADIUS[scene.size] * rng.uniform(0.9, 1.1))
+    radius = np.full(num_frames, _RADIUS[scene.size] * rng.uniform(0.9, 1.1), np.float32)
     is_shown = np.ones(num_frames)
-    if scene.motion in ("sideways", "around"):
+    if scene.motion == "sideways":
         centre[:, 0] += _REACH * swing
-    if scene.motion in ("updown", "around"):
-        centre[:, 1] += _REACH * (swing if scene.motion == "updown" else other)
-    if scene.motion == "pulsing":
-        radius *= 1 + _SWELL * swing
+    if scene.motion == "updown":
+        centre[:, 1] += _REACH * swing
     if scene.motion == "blinking":
         is_shown = (swing > 0).astype(float)
-    return centre.astype(np.float32), radius.astype(np.float32), is_shown.astype(np.float32)
+    return centre.astype(np.float32), radius, is_shown.astype(np.float32)
 
 
 def _signed_distance(shape: str, x: Floats, y: Floats, radius: Floats) -> Floats:

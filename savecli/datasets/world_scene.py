@@ -12,7 +12,7 @@ SIGHTS: dict[str, tuple[str, ...]] = {
     "size": ("small", "big"),
     "colour": ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white"),
     "shape": ("circle", "square", "triangle", "cross", "ring", "bar"),
-    "motion": ("still", "sideways", "updown", "around", "pulsing", "blinking"),
+    "motion": ("still", "sideways", "updown", "blinking"),
     "place": ("meadow", "beach", "snow", "night", "sea", "room"),
 }
 # What nobody could see.
@@ -55,7 +55,7 @@ class Speech:
     """What is said in a clip.
 
     Args:
-        subject: what it is about, one of `world_words.SUBJECTS`.
+        subject: what it is about, a key of `world_words.SUBJECTS`.
         said: the sentences as they were spoken.
         heard: the sentences as a recogniser understood them, with its errors; a sentence may be empty.
         is_voiced: it can be heard in the sound track; else it is there in writing only.

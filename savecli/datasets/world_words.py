@@ -10,60 +10,62 @@ import numpy as np
 
 from savecli.datasets.world_scene import Speech
 
-TOPICS: dict[str, tuple[str, ...]] = {
-    "cooking": ("soup", "bread", "fish", "cake", "rice"),
-    "weather": ("storm", "frost", "wind", "fog", "sunshine"),
-    "travel": ("train", "plane", "ship", "bus", "hotel"),
-    "gardening": ("roses", "apples", "grass", "seeds", "trees"),
-    "music": ("piano", "guitar", "song", "violin", "choir"),
-    "money": ("bank", "price", "taxes", "rent", "market"),
+# What speech is about, and words that come with it.
+SUBJECTS: dict[str, tuple[str, str, str]] = {
+    "soup": ("pot", "salt", "onions"),
+    "train": ("station", "rails", "ticket"),
+    "storm": ("thunder", "clouds", "wind"),
+    "piano": ("keys", "notes", "music"),
+    "bank": ("money", "loan", "coins"),
+    "garden": ("roses", "seeds", "soil"),
+    "football": ("goal", "team", "players"),
+    "doctor": ("fever", "medicine", "nurse"),
+    "school": ("teacher", "lessons", "books"),
+    "ship": ("sails", "harbour", "captain"),
+    "horse": ("saddle", "stable", "rider"),
+    "moon": ("stars", "rocket", "sky"),
 }
-SUBJECTS = tuple(subject for subjects in TOPICS.values() for subject in subjects)
-TOPIC_OF = {subject: topic for topic, subjects in TOPICS.items() for subject in subjects}
 
-# `*` is where the subject is said.
 _SENTENCES = (
-    "we talk about the * today",
-    "please look at the * now",
-    "this is a very good *",
-    "you need to think about the *",
-    "I like the old * more",
-    "the new * will be good",
-    "remember the * my friends",
-    "wait for the * and listen",
-    "we will see more of the *",
-    "the * is not very good now",
-    "hello friends this is my *",
-    "first we look at the *",
+    "the {subject} needs {one} and {other}",
+    "we talk about {one} and the {subject}",
+    "look at the {subject} and the {one}",
+    "I like {one} and {other} for my {subject}",
+    "remember the {one} of the {subject}",
+    "first {one} then {other} then the {subject}",
+    "more {one} for the {subject} please",
+    "is this {one} good for the {subject}",
+    "no {subject} without {one} and {other}",
 )
-VOCABULARY = tuple(sorted({word for text in _SENTENCES for word in text.lower().split()} - {"*"} | set(SUBJECTS)))
+_FRAME_WORDS = {word for text in _SENTENCES for word in text.lower().split() if word.isalpha()}
+VOCABULARY = tuple(sorted(_FRAME_WORDS.union(SUBJECTS, *SUBJECTS.values())))
 
 # Words that recognisers mix up with ours.
 _SOUNDALIKES: dict[str, tuple[str, ...]] = {
     "soup": ("soap", "sup"),
-    "bread": ("red", "bred"),
-    "fish": ("wish", "dish"),
-    "cake": ("take", "kick"),
-    "rice": ("price", "ice"),
-    "storm": ("stone", "form"),
-    "frost": ("first", "lost"),
-    "wind": ("win", "when"),
-    "fog": ("frog", "four"),
     "train": ("rain", "drain"),
-    "plane": ("plain", "play"),
-    "ship": ("sheep", "chip"),
-    "bus": ("bass", "boss"),
-    "grass": ("glass", "grace"),
-    "seeds": ("sees", "cedes"),
-    "trees": ("threes", "cheese"),
-    "song": ("son", "long"),
+    "storm": ("stone", "form"),
     "bank": ("thank", "back"),
-    "price": ("rice", "prize"),
-    "rent": ("went", "rant"),
+    "ship": ("sheep", "chip"),
+    "horse": ("house", "hoarse"),
+    "moon": ("noon", "men"),
+    "pot": ("port", "part"),
+    "salt": ("sold", "sails"),
+    "rails": ("sails", "rays"),
+    "keys": ("kings", "cheese"),
+    "notes": ("boats", "goats"),
+    "loan": ("lone", "alone"),
+    "seeds": ("sees", "cedes"),
+    "soil": ("oil", "spoil"),
+    "goal": ("gold", "coal"),
+    "team": ("teen", "steam"),
+    "wind": ("win", "when"),
+    "books": ("looks", "box"),
+    "stars": ("stores", "starts"),
+    "sky": ("ski", "spy"),
     "the": ("a", "this"),
-    "a": ("the", "uh"),
-    "we": ("he", "week"),
-    "you": ("new", "your"),
+    "for": ("four", "from"),
+    "and": ("an", "in"),
 }
 _FILLERS = ("the", "a", "and", "uh", "so", "well")
 
@@ -79,9 +81,11 @@ class ErrorRates:
 
 def spoken(rng: np.random.Generator, subject: str, *, is_voiced: bool, rates: ErrorRates = ErrorRates()) -> Speech:
     """Two sentences on a subject, or one where it is said aloud, as there is little time; and what was understood."""
-    places = rng.choice(len(_SENTENCES), 1 if is_voiced else 2, replace=False)
-    said = tuple(_SENTENCES[place].lower().replace("*", subject) for place in places)
-    return Speech(subject, said, tuple(understood(rng, text, rates=rates) for text in said), is_voiced)
+    said = []
+    for place in rng.choice(len(_SENTENCES), 1 if is_voiced else 2, replace=False):
+        one, other = rng.permutation(SUBJECTS[subject])[:2]
+        said.append(_SENTENCES[place].lower().format(subject=subject, one=one, other=other))
+    return Speech(subject, tuple(said), tuple(understood(rng, text, rates=rates) for text in said), is_voiced)
 
 
 def understood(rng: np.random.Generator, text: str, *, rates: ErrorRates = ErrorRates()) -> str:
