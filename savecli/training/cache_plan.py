@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from savecli.core.errors import MediaError
 from savecli.datasets.base import Dataset, DatasetClip
@@ -14,7 +15,9 @@ from savecli.datasets.locate import Located
 from savecli.features.inputs import Transcriber, clip_span
 from savecli.model.audio import AudioBranch
 from savecli.model.config import ModelConfig
-from savecli.model.teachers import Teacher
+from savecli.model.hub import Hub
+from savecli.model.teacher_models import PE_AV, ImageBindTeacher, load_pe_av
+from savecli.model.teachers import Teacher, file_teacher
 from savecli.training.cache import CacheSize, cache_size
 from savecli.training.cache_keys import (
     PartKey,
@@ -159,3 +162,21 @@ def _size(
         speech=total(one.speech, "speech"),
         teacher=total(one.teacher, "teacher"),
     )
+
+
+def open_teacher(spec: str, *, hub: Hub, device: torch.device) -> tuple[Teacher, str]:
+    """The teacher of a spelling, and what a cache calls it.
+
+    Args:
+        spec: `pe-av`, `pe-av:FOLDER`, `imagebind:FILE`, or a folder with vectors in files.
+
+    Raises:
+        SaveError: its package is not installed, or its weights or vectors cannot be had.
+    """
+    name, _, place = spec.partition(":")
+    if name == "pe-av":
+        return load_pe_av(place or PE_AV, hub=hub, device=device), name
+    if name == "imagebind" and place:
+        return ImageBindTeacher(Path(place).expanduser(), device=device), name
+    folder = Path(spec).expanduser().absolute()
+    return file_teacher(folder), f"files:{folder}"

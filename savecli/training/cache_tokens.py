@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from savecli.core.errors import SaveError
+from savecli.core.errors import SaveError, UsageError
 from savecli.model.audio import AudioBranch
+from savecli.model.audio_names import audio_state
+from savecli.model.build import build_model
+from savecli.model.checkpoint import WEIGHTS
+from savecli.model.clip_model import Unfilled
 from savecli.model.config import AstConfig, ModelConfig
+from savecli.model.convert import refuse_differences
+from savecli.model.importing import read_state
 from savecli.model.precision import Batches, choose_precision, computing
 
 # Windows of sound at a time; a CPU gains nothing beyond a few.
@@ -41,6 +48,28 @@ def sound_tokens(audio: AudioBranch, banks: Sequence[Bank]) -> list[Tokens]:
         )
     ends = np.cumsum([len(bank) for bank in banks])[:-1]
     return list(np.split(kept.numpy(), ends))
+
+
+def frozen_encoder(config: ModelConfig, path: Path) -> AudioBranch:
+    """An audio branch whose encoder has the weights of a file, or of a folder that `save models import` wrote.
+
+    Raises:
+        UsageError: the model does not hear.
+        WeightsError: the file is damaged, or of another encoder.
+    """
+    with Unfilled():
+        branch = build_model(config).audio
+    if branch is None:
+        raise UsageError(
+            f"`{config.name}` has no audio encoder", why="it does not hear", fix="leave out the encoder's weights"
+        )
+    state = audio_state(read_state(path / WEIGHTS if path.is_dir() else path))
+    wanted = {name: value.shape for name, value in branch.state_dict().items() if not name.startswith("projection")}
+    misfits = [name for name, shape in wanted.items() if name in state and state[name].shape != shape]
+    missing = [name for name in wanted if name not in state or name in misfits]
+    refuse_differences(missing, [name for name in state if name not in wanted], str(path))
+    branch.load_state_dict(state, strict=False)
+    return branch.eval()
 
 
 def tokens_shape(config: ModelConfig) -> tuple[int, int]:

@@ -78,16 +78,10 @@ def prepare_cache(
     progress: Progress = _NO_PROGRESS,
     num_workers: int = 2,
 ) -> CacheReport:
-    """Fill a cache with what a model of `config` needs of a dataset's clips; see `CacheRequest`.
-
-    What is there already stays, unless its file has changed. A clip that cannot be read is remembered with the reason.
-
-    Args:
-        retry_failed: also try clips again that could not be read before.
-        verify: compare all checksums first, and make anew what is damaged.
+    """Fill a cache with what a model of `config` needs of a dataset's clips; see `CacheRequest` and `prepare_request`.
 
     Raises:
-        SaveError: the disk is full, another process fills the cache, or a model cannot be loaded.
+        SaveError: as `prepare_request`.
     """
     request = CacheRequest(
         config,
@@ -97,10 +91,43 @@ def prepare_cache(
         teacher=teacher,
         teacher_name=teacher_name,
     )
-    keys = request.keys()
+    return prepare_request(
+        dataset,
+        located,
+        request,
+        folder,
+        retry_failed=retry_failed,
+        verify=verify,
+        progress=progress,
+        num_workers=num_workers,
+    )
+
+
+def prepare_request(
+    dataset: Dataset,
+    located: Located,
+    request: CacheRequest,
+    folder: Path,
+    *,
+    retry_failed: bool = False,
+    verify: bool = False,
+    progress: Progress = _NO_PROGRESS,
+    num_workers: int = 2,
+) -> CacheReport:
+    """Fill a cache with what is asked for and not there yet.
+
+    What is there stays, unless its file has changed. A clip that cannot be read is remembered with the reason.
+
+    Args:
+        retry_failed: also try clips again that could not be read before.
+        verify: compare all checksums first, and make anew what is damaged.
+
+    Raises:
+        SaveError: the disk is full, another process fills the cache, or a model cannot be loaded.
+    """
     with writing(folder), ExitStack() as stack:
         parts: dict[PartKind, PartWriter] = {}
-        for kind, key in keys.items():
+        for kind, key in request.keys().items():
             parts[kind] = stack.enter_context(PartWriter(make_part(folder, key.name, key.settings)))
         num_damaged = _drop_damaged(parts.values()) if verify else 0
         plan = plan_of(dataset, located, request, parts, retry_failed=retry_failed)
