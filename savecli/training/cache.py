@@ -65,7 +65,7 @@ class CacheSource:
         speech: by clip id, what is said; None takes the cache's transcripts.
         audio: the model's audio branch where its encoder is frozen: then what it made of the sound is taken from the
             cache if it is there. None takes filter banks.
-        teacher: whose vectors are taken, as `save data prepare` was told; None those that are there.
+        teacher: whose vectors are taken, as `teachers_in` names them; None those that are there, "" none.
 
     Raises:
         UsageError: there is no cache, or it holds vectors of several teachers and none is named.
@@ -91,10 +91,11 @@ class CacheSource:
         self._speech = speech
         self._has_speech = config.has_speech
         self._frames_part = self._open(frames_key(config))
-        self._tokens_part = self._open(tokens_key(config, audio.encoder)) if audio is not None else None
+        has_tokens = audio is not None and any(folder.glob("tokens-*"))  # else spare reading all weights
+        self._tokens_part = self._open(tokens_key(config, audio.encoder)) if audio is not None and has_tokens else None
         self._audio = audio if self._tokens_part is not None else None
         self._hears = sound_format(config) is not None
-        self._sound_part = self._open(sound_key(config)) if self._audio is None else None
+        self._sound_part = self._open(sound_key(config))
         self._speech_part = self._open(speech_key(speech_config)) if speech is None and config.has_speech else None
         self._teacher_part = self._open(_teacher_there(folder, teacher))
         self._encoding = threading.Lock()
@@ -131,16 +132,20 @@ class CacheSource:
         """`banks` or `tokens`, and `mask`; nothing without sound."""
         if not self._hears:
             return {}
-        held = self._held(self._tokens_part or self._sound_part, clip, stamp)
+        held = self._held(self._tokens_part, clip, stamp)
+        if held is None:
+            held = self._banks(clip, stamp)
+        if self._audio is None or "banks" not in held:
+            return held
+        with self._encoding:
+            return {"tokens": sound_tokens(self._audio, [held["banks"].astype(np.float32)])[0], "mask": held["mask"]}
+
+    def _banks(self, clip: DatasetClip, stamp: str) -> Mapping[str, AnyArray]:
+        held = self._held(self._sound_part, clip, stamp)
         if held is not None:
             return held
         sound = self._from_files(clip).sound(clip)
-        if sound is None:
-            return {}
-        if self._audio is None:
-            return {"banks": sound.banks, "mask": sound.mask}
-        with self._encoding:
-            return {"tokens": sound_tokens(self._audio, [sound.banks])[0], "mask": sound.mask}
+        return {} if sound is None else {"banks": sound.banks, "mask": sound.mask}
 
     def _spoken(self, clip: DatasetClip, stamp: str) -> str:
         if not self._has_speech:
@@ -224,7 +229,7 @@ def teachers_in(folder: Path) -> tuple[str, ...]:
 
 
 def _teacher_there(folder: Path, name: str | None) -> PartKey | None:
-    names = teachers_in(folder) if name is None else (name,)
+    names = teachers_in(folder) if name is None else (name,) if name else ()
     if len(names) > 1:
         raise UsageError(
             "which teacher is meant?",

@@ -148,6 +148,11 @@ def test_a_clip_that_has_no_tokens_yet_is_encoded_like_the_others(clips, tmp_pat
     source = CacheSource(tmp_path / "cache", CONFIG, paths=paths, files=files, speech=SPEECH, audio=audio_branch)
     read = [source.read(clip(name)) for name in ("clip0", "clip3")]
     assert Collator(CONFIG).inputs(read).sound_tokens is not None
+    # Without files, from the filter banks that the cache holds.
+    located = replace(located, paths=paths)
+    prepare_cache(dataset_of([clip("clip3")]), located, CONFIG, tmp_path / "cache", speech=SPEECH)
+    alone = CacheSource(tmp_path / "cache", CONFIG, speech=SPEECH, audio=audio_branch).read(clip("clip3"))
+    np.testing.assert_allclose(alone.sound_tokens, read[1].sound_tokens, atol=0.03)
 
 
 def test_another_setting_is_another_part(clips, tmp_path):
@@ -244,7 +249,8 @@ def test_a_teacher_is_asked_once_a_clip(clips, tmp_path):
     prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH, teacher=Counted(), teacher_name="another")
     with pytest.raises(UsageError, match="which teacher is meant"):
         CacheSource(folder, CONFIG, speech=SPEECH)
-    CacheSource(folder, CONFIG, speech=SPEECH, teacher="counted")
+    taught = [CacheSource(folder, CONFIG, speech=SPEECH, teacher=name).read(clip("clip0")) for name in ("counted", "")]
+    assert [item.teacher_video is None for item in taught] == [False, True]
 
 
 def test_damage_is_mended_by_files_or_by_verify(clips, tmp_path):
