@@ -32,13 +32,13 @@ _SHOWN = 10
 
 def _folder_options(command: Command) -> Command:
     """Where a dataset lies."""
-    command = click.option("--asr", type=_PATH, help="File of transcripts; else those in the root.")(command)
-    command = click.option("--videos", type=_FOLDER, help="Folder of the video files, however deep; else the root's.")(
-        command
-    )
-    return click.option(
-        "--root", type=_PATH, required=True, help="Folder of the dataset's annotation files, or a manifest."
-    )(command)
+    for option in (
+        click.option("--asr", type=_PATH, help="File of transcripts; else those in the root."),
+        click.option("--videos", type=_FOLDER, help="Folder of the video files, however deep; else the root's."),
+        click.option("--root", type=_PATH, required=True, help="Folder of the annotation files, or a manifest."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group(invoke_without_command=True, epilog="Example: save data && save data verify lsmdc --root /data/lsmdc")
@@ -73,19 +73,11 @@ def verify(name: str, root: Path, videos: Path | None, asr: Path | None, decode:
     kind = find_dataset(name)
     dataset = kind.read(root)
     located = locate(dataset, videos)
-    transcripts: dict[str, str] = {}
     files = (asr,) if asr is not None else dataset.asr_files
-    for path in files:
-        transcripts |= read_asr(path)
+    words = {key: text for path in files for key, text in read_asr(path).items()} if files else None
+    check = _why_unusable if decode else None
     with shown_progress() as progress:
-        found = verified(
-            dataset,
-            located,
-            _why_unusable if decode else None,
-            transcripts=transcripts if files else None,
-            num_threads=jobs,
-            progress=progress,
-        )
+        found = verified(dataset, located, check, transcripts=words, num_threads=jobs, progress=progress)
     if as_json:
         document = {"schema": JSON_SCHEMA, "is_complete": found.is_complete, "source": kind.source, **asdict(found)}
         click.echo(json.dumps(document, indent=2, default=str))
@@ -99,22 +91,14 @@ def verify(name: str, root: Path, videos: Path | None, asr: Path | None, decode:
 @_folder_options
 @click.option("--cache", type=_FOLDER, show_default="`cache` in the root", help="Folder of the cache.")
 @click.option("--preset", default="save", show_default=True, help="The model it is for; see docs/model.md.")
+@click.option("--checkpoint", metavar="MODEL", help="The model it is for instead, as `save eval` names it.")
+@click.option("--audio", type=_PATH, help="Weights of the preset's frozen audio encoder: keep what it makes of sound.")
 @click.option(
-    "--checkpoint", metavar="MODEL", help="The model it is for, as `save eval` names it, instead of a preset."
-)
-@click.option(
-    "--audio",
-    type=_PATH,
-    help="Weights of the preset's frozen audio encoder: what it makes of sound is kept, else filter banks are.",
-)
-@click.option(
-    "--teacher", metavar="NAME", help="Keep vectors of `pe-av`, `pe-av:DIR`, `imagebind:FILE`, or of files in DIR."
+    "--teacher", metavar="NAME", help="Keep vectors: `pe-av`, `pe-av:DIR`, `imagebind:FILE`, or files in DIR."
 )
 @click.option("--device", default="auto", show_default=True, help="`cpu`, `cuda`, `mps`, or what is fastest.")
 @click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, metavar="N", help="Clips at a time.")
-@click.option(
-    "--verify", "check_sums", is_flag=True, help="Compare all checksums first, and make anew what is damaged."
-)
+@click.option("--verify", "check_sums", is_flag=True, help="Compare all checksums, and make anew what is damaged.")
 @click.option("--retry-failed", is_flag=True, help="Also try clips again that could not be read before.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be done and how large it is, then stop.")
 def prepare(
@@ -201,23 +185,15 @@ def _request(
         raise UsageError("--audio and --checkpoint", why="a checkpoint has an encoder of its own", fix="leave one out")
     hub, place = Hub(), choose_device(device)
     if checkpoint is not None:
-        model, config = open_checkpoint(
-            checkpoint, hub=hub, device=place, imported=imported_models(), progress=progress
-        )
+        folder = imported_models()
+        model, config = open_checkpoint(checkpoint, hub=hub, device=place, imported=folder, progress=progress)
         branch = model.audio
     else:
         config = find_preset(preset)
         branch = frozen_encoder(config, audio).to(place) if audio is not None else None
     held, teacher_name = open_teacher(teacher, hub=hub, device=place) if teacher is not None else (None, "")
     transcriber = build_transcriber(SpeechConfig(), hub_reachable=lambda: hub.reachable, progress=progress)
-    return CacheRequest(
-        config,
-        audio=branch,
-        speech=opened.speech,
-        transcriber=transcriber,
-        teacher=held,
-        teacher_name=teacher_name,
-    )
+    return CacheRequest(config, branch, opened.speech, transcriber=transcriber, teacher=held, teacher_name=teacher_name)
 
 
 def _why_unusable(path: Path) -> str | None:
@@ -237,13 +213,11 @@ def _plan_line(plan: CachePlan, opened: OpenData, request: CacheRequest, folder:
     import shutil
 
     place = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    kinds = (
+    counts = _counts(
+        f"{count(len(plan.todo), 'clip')} to prepare",
         (plan.num_there, "there"),
         (len(plan.failed_before), "failed before"),
         (_num_missing(opened), "without a file"),
-    )
-    counts = ", ".join(
-        [f"{count(len(plan.todo), 'clip')} to prepare", *(f"{number} {kind}" for number, kind in kinds if number)]
     )
     sound = "tokens of the frozen encoder" if request.audio is not None else "filter banks"
     parts = [f"frames {size(plan.size.frames)}"]
@@ -255,14 +229,18 @@ def _plan_line(plan: CachePlan, opened: OpenData, request: CacheRequest, folder:
 
 def _summary(report: CacheReport, opened: OpenData) -> str:
     """`9 000 clips prepared, 12 were there, 3 cannot be read.`"""
-    kinds = (
+    counts = _counts(
+        f"{count(report.num_made, 'clip')} prepared",
         (report.plan.num_there, "were there"),
         (report.num_damaged, "damaged entries made anew"),
         (len(report.failures), "cannot be read"),
         (_num_missing(opened), "without a file"),
     )
-    told = ", ".join(f"{number} {kind}" for number, kind in kinds if number)
-    return f"{count(report.num_made, 'clip')} prepared{', ' if told else ''}{told}."
+    return f"{counts}."
+
+
+def _counts(first: str, *kinds: tuple[int, str]) -> str:
+    return ", ".join([first, *(f"{number} {kind}" for number, kind in kinds if number)])
 
 
 def _num_missing(opened: OpenData) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,9 @@ class CacheRequest:
     teacher: Teacher | None = None
     teacher_name: str = ""
 
-    def keys(self) -> dict[PartKind, PartKey]:
-        """The parts that are filled."""
+    @cached_property
+    def keys(self) -> Mapping[PartKind, PartKey]:
+        """The parts that are filled; reads the encoder's weights."""
         config = self.config
         sound = sound_key(config) if self.audio is None else tokens_key(config, self.audio.encoder)
         speech = speech_key(self.speech_config) if self.speech is None and config.has_speech else None
@@ -89,9 +91,7 @@ def plan_cache(
     dataset: Dataset, located: Located, request: CacheRequest, folder: Path, *, retry_failed: bool = False
 ) -> CachePlan:
     """What `prepare_cache` would do; writes nothing."""
-    parts = {
-        kind: PartReader(place) for kind, key in request.keys().items() if (place := part_folder(folder, key.name))
-    }
+    parts = {kind: PartReader(place) for kind, key in request.keys.items() if (place := part_folder(folder, key.name))}
     return plan_of(dataset, located, request, parts, retry_failed=retry_failed)
 
 
@@ -104,7 +104,7 @@ def plan_of(
     retry_failed: bool,
 ) -> CachePlan:
     """What parts that are open lack of a dataset's clips."""
-    kinds = tuple(request.keys())
+    kinds = tuple(request.keys)
     todo: list[tuple[DatasetClip, frozenset[PartKind]]] = []
     failed: dict[str, str] = {}
     num_there = num_missing = 0

@@ -127,7 +127,7 @@ def prepare_request(
     """
     with writing(folder), ExitStack() as stack:
         parts: dict[PartKind, PartWriter] = {}
-        for kind, key in request.keys().items():
+        for kind, key in request.keys.items():
             parts[kind] = stack.enter_context(PartWriter(make_part(folder, key.name, key.settings)))
         num_damaged = _drop_damaged(parts.values()) if verify else 0
         plan = plan_of(dataset, located, request, parts, retry_failed=retry_failed)
