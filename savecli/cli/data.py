@@ -64,7 +64,10 @@ def list_datasets(as_json: bool) -> None:
 @click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, metavar="N", help="Files at a time.")
 @json_option
 def verify(name: str, root: Path, videos: Path | None, asr: Path | None, decode: bool, jobs: int, as_json: bool) -> int:
-    """Check a copy of the dataset NAME: files, captions, transcripts. Exits with 3 when something is missing."""
+    """Check a copy of the dataset NAME: files, captions, transcripts.
+
+    Exits with 3 when something is missing, or differs from the published splits.
+    """
     from savecli.datasets.asr import read_asr
     from savecli.datasets.locate import locate
     from savecli.datasets.registry import find_dataset
@@ -182,7 +185,7 @@ def _request(
     from savecli.transcript.choose import SpeechConfig, build_transcriber
 
     if checkpoint is not None and audio is not None:
-        raise UsageError("--audio and --checkpoint", why="a checkpoint has an encoder of its own", fix="leave one out")
+        raise UsageError("--audio beside --checkpoint", why="a checkpoint has its own encoder", fix="leave one out")
     hub, place = Hub(), choose_device(device)
     if checkpoint is not None:
         folder = imported_models()

@@ -143,11 +143,15 @@ class PartWriter(PartReader):
         self._append(Entry(name, "", is_dropped=True), b"")
 
     def close(self) -> None:
-        """Bring everything to the disk."""
+        """Bring everything to the disk. Raises as `add`."""
         for file in (self._data, self._index):
             if not file.closed:
-                os.fsync(file.fileno())
-                file.close()
+                try:
+                    os.fsync(file.fileno())
+                except OSError as error:
+                    raise _not_written(self.folder, error) from error
+                finally:
+                    file.close()
 
     def _append(self, entry: Entry, blob: bytes) -> None:
         line = _line(entry)
@@ -156,11 +160,7 @@ class PartWriter(PartReader):
             _write(self._index, line)
         except OSError as error:
             self._cut()
-            raise SaveError(
-                "the cache cannot be written",
-                why=f"{self.folder}: {(error.strerror or str(error)).lower()}",
-                fix="free some space, then run the same command again; every clip prepared so far is kept",
-            ) from error
+            raise _not_written(self.folder, error) from error
         self._data_end += len(blob)
         self._index_end += len(line)
         if entry.is_dropped:
@@ -273,6 +273,14 @@ def _mapped(path: Path) -> mmap.mmap | bytes:
         return b""  # an empty file cannot be mapped
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _not_written(folder: Path, error: OSError) -> SaveError:
+    return SaveError(
+        "the cache cannot be written",
+        why=f"{folder}: {(error.strerror or str(error)).lower()}",
+        fix="free some space, then run the same command again; every clip prepared so far is kept",
+    )
 
 
 def _write(file: FileIO, content: bytes) -> None:

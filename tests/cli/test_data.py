@@ -122,7 +122,7 @@ def test_a_checkpoint_or_an_encoder_keeps_tokens(miniature, tmp_path):
     assert "tokens of the frozen encoder" in outcome.stderr
     source = CacheSource(tmp_path / "cache", config, audio=model.audio)
     assert source.gives_tokens
-    with pytest.raises(UsageError, match="--audio and --checkpoint"):
+    with pytest.raises(UsageError, match="--audio beside --checkpoint"):
         run(*cache, "--checkpoint", tmp_path / "model", "--audio", tmp_path / "model")
 
 
