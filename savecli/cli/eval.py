@@ -182,7 +182,8 @@ def _check(asked: Asked) -> None:
     if all(spec and spec.endswith(".npz") for spec in specs):
         return
     for name, value in (("dataset", asked.dataset), ("root", asked.root)):
-        if value is None:
+        # The synthetic dataset is drawn where none is named.
+        if value is None and asked.dataset != "synthetic":
             raise UsageError(
                 f"--{name} is missing",
                 why="a model is scored on a dataset",

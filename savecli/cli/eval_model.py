@@ -9,6 +9,7 @@ from savecli.core.errors import SaveError
 
 if TYPE_CHECKING:
     from savecli.cli.eval import Asked
+    from savecli.core.progress import Progress
     from savecli.training.records import Evaluation
     from savecli.training.report import Querybank
 
@@ -32,10 +33,10 @@ def evaluation_of(spec: str, asked: Asked, *, with_bank: bool = False) -> tuple[
     from savecli.model.precision import choose_device
 
     assert asked.dataset is not None
-    assert asked.root is not None
     device = choose_device(asked.device)
     with shown_progress() as progress:
         checkpoint = open_checkpoint(spec, hub=Hub(), device=device, imported=imported_models(), progress=progress)
+        root = asked.root or _drawn_world(progress)
         options: dict[str, Any] = {
             "split": asked.split,
             "videos": asked.videos,
@@ -48,10 +49,19 @@ def evaluation_of(spec: str, asked: Asked, *, with_bank: bool = False) -> tuple[
         if with_bank:
             from savecli.training.post_processing import evaluate_with_bank
 
-            return evaluate_with_bank(checkpoint, asked.dataset, asked.root, **options)
+            return evaluate_with_bank(checkpoint, asked.dataset, root, **options)
         from savecli.training.session import evaluate_checkpoint
 
-        return evaluate_checkpoint(checkpoint, asked.dataset, asked.root, **options), None
+        return evaluate_checkpoint(checkpoint, asked.dataset, root, **options), None
+
+
+def _drawn_world(progress: Progress) -> Path:
+    """The folder of the synthetic dataset, drawn now unless it was before."""
+    from savecli.cli.world import default_world, make_drawn_world
+
+    root = default_world()
+    make_drawn_world(root, progress)
+    return root
 
 
 def selection_of(spec: str) -> str:

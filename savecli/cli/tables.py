@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from savecli.cli.render import is_terminal
+from savecli.cli.render import is_terminal, terminal_width
 
 Rows = Sequence[Sequence[str]]
 _GAP = "  "
@@ -38,12 +38,20 @@ def _draw(title: str, rows: Rows) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+    )
     header, *others = rows
     for number, cell in enumerate(header):
         table.add_column(Text(cell), justify="right" if number else "left", no_wrap=True)
     for row in others:
         is_aside = row[0].startswith(" ")
         table.add_row(*map(Text, row), style="dim" if is_aside else "")
-    # Numbers are no use when cut: a narrow terminal wraps the lines itself.
-    Console(highlight=False, soft_wrap=True).print(table)
+    # Numbers are no use when cut: a terminal that is too narrow breaks the lines itself.
+    width = Console(width=10_000).measure(table).maximum
+    Console(highlight=False, width=max(width, terminal_width())).print(table)

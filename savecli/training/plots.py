@@ -23,6 +23,7 @@ _MOST_PLACES = 100
 _DIRECTIONS: Mapping[Direction, str] = {"t2v": "text to video", "v2t": "video to text"}
 _GATES = ("attention", "feed-forward")
 _NUM_BINS = 30
+_SHOWN_PLACES = (1, 2, 5, 10, 20, 50, 100)
 
 
 def check_plot(path: Path) -> None:
@@ -76,8 +77,12 @@ def _draw_recall(axes: Any, evaluation: Evaluation, ties: TieRule) -> None:
         curve = recall_curve(evaluation, direction, ties=ties)
         axes.plot(list(curve), list(curve.values()), label=title)
     num_clips = len(evaluation.clip_ids)
-    axes.plot(list(curve), [100 * k / num_clips for k in curve], label="chance", color="0.6", linestyle="--")
+    places = range(1, min(_MOST_PLACES, num_clips) + 1)
+    axes.plot(places, [100 * k / num_clips for k in places], label="chance", color="0.6", linestyle="--")
     axes.set(xlabel="k", ylabel="R@k in percent", xscale="log", ylim=(0, 100), title="recall")
+    shown = [k for k in _SHOWN_PLACES if k in places]
+    axes.set_xticks(shown, labels=map(str, shown), minor=False)
+    axes.set_xticks([], minor=True)
     axes.grid(alpha=0.3)
     axes.legend()
 

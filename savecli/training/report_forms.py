@@ -163,7 +163,7 @@ def _report_rows(section: Section) -> Iterator[tuple[str, ...]]:
 
 def _row_title(name: RowName) -> str:
     title = _DIRECTIONS[name.direction]
-    return f"{title}, {name.group} captions" if name.group else title
+    return f"{title}, {name.group}" if name.group else title
 
 
 def _section_json(section: Section) -> dict[str, Any]:
