@@ -17,7 +17,7 @@ from savecli.model.precision import choose_precision
 from savecli.training.evaluate import evaluate_split
 from savecli.training.records import Evaluation
 from savecli.training.report import Querybank
-from savecli.training.session import find_split, open_data, open_source
+from savecli.training.session import cache_beside, find_split, open_data, open_source
 
 # What Querybank Normalisation (CVPR 2022) takes for cosines.
 COSINE_BETA = 20.0
@@ -101,7 +101,7 @@ def evaluate_with_bank(
         checkpoint.model.to(device),
         checkpoint.config,
         with_bank(chosen, data.dataset.train),
-        open_source(data, checkpoint.config, cache=cache),
+        open_source(data, checkpoint.config, cache=cache_beside(root, cache), frozen_audio=checkpoint.model.audio),
         dataset=name,
         device=device,
         precision=choose_precision(device),

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from savecli.model.checkpoint import save_checkpoint
+from savecli.training.config import RunConfig, Selection, TrainConfig
+from savecli.training.run_dir import RunData, RunDir
 from tests.cli.test_eval_archive import refused, run
 from tests.make_clip import make_tiny_clip
 from tests.make_media import make_video
@@ -113,6 +116,21 @@ def test_clip_is_a_checkpoint_like_any_other(world: Path, tmp_path: Path) -> Non
     result = run("--checkpoint", make_tiny_clip(tmp_path / "clip"), *options(world))
     assert result.return_value == 3, result.exception
     assert "text to video" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("select", "note"),
+    [("val", "epoch chosen by the validation split"), ("peak-test", "epoch chosen by the test split itself")],
+)
+def test_a_run_says_how_its_epoch_was_chosen(world: Path, tmp_path: Path, select: Selection, note: str) -> None:
+    config = RunConfig(dataset="lsmdc", train=TrainConfig(select=select), model=small_config("save-plus"))
+    RunDir(tmp_path / "run").create(config, RunData(root="/data"))
+    assert "has no checkpoint yet" in refused("--checkpoint", tmp_path / "run", *options(world))
+    shutil.copytree(world / "one", tmp_path / "run/best")
+    for spec in ("run", "run/best"):
+        result = run("--checkpoint", tmp_path / spec, *options(world))
+        assert f"selection: trained on lsmdc, {note}" in result.stdout
+    assert "selection" not in run("--checkpoint", world / "one", *options(world)).stdout
 
 
 def test_what_cannot_be_done_is_said_before_anything_is_loaded(world: Path, kept: Path) -> None:
