@@ -11,7 +11,9 @@ import click
 
 from savecli import __version__
 from savecli.cli.archive import archive
+from savecli.cli.data import data
 from savecli.cli.doctor import doctor
+from savecli.cli.eval import evaluate
 from savecli.cli.finetune import finetune
 from savecli.cli.index import index
 from savecli.cli.models import models
@@ -36,7 +38,7 @@ def save() -> None:
     """Search your own videos by what is seen, heard and said. Nothing leaves this machine."""
 
 
-for command in (index, query, open_hit, status, remove, archive, train, finetune, models, doctor):
+for command in (index, query, open_hit, status, remove, archive, data, train, finetune, evaluate, models, doctor):
     save.add_command(command)
 
 

@@ -22,9 +22,9 @@ from savecli.training.config import RunConfig, Selection, with_settings
 from savecli.training.loop import Watch
 from savecli.training.recipes import default_recipe, find_recipe
 from savecli.training.run_dir import RunData, RunDir
-from savecli.training.session import open_data, open_source, run_splits
+from savecli.training.session import OpenData, cache_beside, open_data, open_source, run_splits
 from savecli.training.start import pretrained_model, random_model
-from savecli.training.training_run import Machine, Outcome, run
+from savecli.training.training_run import Machine, Outcome, RunSplits, check_sizes, run
 
 PRETRAINED, SCRATCH = "pretrained", "scratch"
 _NO_PROGRESS = NoProgress()
@@ -96,13 +96,18 @@ def start_run(request: RunRequest, around: Surroundings) -> Outcome:
     """
     request = _completed(request)
     config, data = resolved(request), _run_data(request)
-    _check_teacher(config, data)
-    model = _start_model(request, config, around)
+    # What is cheap to find wrong comes first, weights that may have to be fetched last.
     run_dir = RunDir(request.out)
+    run_dir.check_new()
+    _check_teacher(config, data)
+    held = _opened(config, data)
+    splits = run_splits(held, config.train.select)
+    check_sizes(config.train, splits, around.machine.workers)
+    model = _start_model(request, config, around)
     if around.machine.workers.leads:
         run_dir.create(config, data)
     around.machine.workers.wait()
-    return _go(run_dir, config, data, model, around, is_resumed=False)
+    return _go(run_dir, config, data, held, splits, model, around, is_resumed=False)
 
 
 def resume_run(folder: Path, around: Surroundings) -> Outcome:
@@ -124,16 +129,28 @@ def resume_run(folder: Path, around: Surroundings) -> Outcome:
     if model.audio is not None:
         # What a cache holds of a frozen encoder is found by its weights.
         _, state = run_dir.load_state()
-        held = {name: value for name, value in state["model"].items() if name.startswith("audio.")}
-        model.load_state_dict(held, strict=False)
-    return _go(run_dir, config, data, model, around, is_resumed=True)
+        sound = {name: value for name, value in state["model"].items() if name.startswith("audio.")}
+        model.load_state_dict(sound, strict=False)
+    held = _opened(config, data)
+    splits = run_splits(held, config.train.select)
+    return _go(run_dir, config, data, held, splits, model, around, is_resumed=True)
+
+
+def _opened(config: RunConfig, data: RunData) -> OpenData:
+    return open_data(config.dataset, Path(data.root), videos=_path(data.videos), asr=_path(data.asr))
 
 
 def _go(
-    run_dir: RunDir, config: RunConfig, data: RunData, model: SaveModel, around: Surroundings, *, is_resumed: bool
+    run_dir: RunDir,
+    config: RunConfig,
+    data: RunData,
+    held: OpenData,
+    splits: RunSplits,
+    model: SaveModel,
+    around: Surroundings,
+    *,
+    is_resumed: bool,
 ) -> Outcome:
-    held = open_data(config.dataset, Path(data.root), videos=_path(data.videos), asr=_path(data.asr))
-    splits = run_splits(held, config.train.select)
     source = open_source(
         held,
         config.model,
@@ -164,7 +181,7 @@ def _completed(request: RunRequest) -> RunRequest:
     beside = request.root / "teacher"
     if request.teacher is None and beside.is_dir():
         request = replace(request, teacher=beside)
-    return request
+    return replace(request, cache=cache_beside(request.root, request.cache))
 
 
 def _start_config(request: RunRequest) -> ModelConfig:

@@ -87,6 +87,8 @@ def train(parts: Parts, place: Place) -> Place:
         SaveError: the loss is not finite, no clip can be read, or the disk is full.
     """
     config, workers = parts.config.train, parts.workers
+    if not place.num_steps_done:
+        _save(parts, place)  # so that a run can be gone on with from its first second
     last_save_s = time.monotonic()
     parts.watch.begin(parts.num_steps, place.num_steps_done)
     # Only the process that leads knows the scores.

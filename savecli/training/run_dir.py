@@ -86,11 +86,11 @@ class RunDir:
     def has_state(self) -> bool:
         return (self.folder / STATE).exists()
 
-    def create(self, config: RunConfig, data: RunData) -> None:
-        """Begin a run.
+    def check_new(self) -> None:
+        """Refuse a folder in which something is already.
 
         Raises:
-            UsageError: there is a run in the folder already, or something else.
+            UsageError: there is a run in it, or anything else.
         """
         if self.folder.exists() and any(self.folder.iterdir()):
             raise UsageError(
@@ -98,6 +98,10 @@ class RunDir:
                 why="a run is never overwritten",
                 fix="go on with `--resume`, or name another folder with `--out`",
             )
+
+    def create(self, config: RunConfig, data: RunData) -> None:
+        """Begin a run. Raises as `check_new`."""
+        self.check_new()
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / ENVIRONMENT, _environment())
         held = {

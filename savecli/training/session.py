@@ -110,6 +110,12 @@ def run_splits(data: OpenData, select: Selection) -> RunSplits:
     return RunSplits(dataset.name, train, chooses, dataset.test, data.num_missing)
 
 
+def cache_beside(root: Path, cache: Path | None) -> Path | None:
+    """The cache that was named, else the one that `save data prepare` fills when none is, if it is there."""
+    beside = (root if root.is_dir() else root.parent) / "cache"
+    return cache if cache is not None or not beside.is_dir() else beside
+
+
 def find_split(data: OpenData, name: str) -> Split:
     """The split that is called `train`, `val` or `test`.
 
@@ -152,7 +158,13 @@ def evaluate_checkpoint(
         checkpoint.model.to(device),
         checkpoint.config,
         chosen,
-        open_source(data, checkpoint.config, cache=cache, frozen_audio=checkpoint.model.audio),
+        open_source(
+            data,
+            checkpoint.config,
+            cache=cache_beside(root, cache),
+            frozen_audio=checkpoint.model.audio,
+            is_taught=False,
+        ),
         dataset=name,
         device=device,
         precision=choose_precision(device),
@@ -169,12 +181,14 @@ def open_source(
     cache: Path | None = None,
     teacher: Path | None = None,
     frozen_audio: AudioBranch | None = None,
+    is_taught: bool = True,
 ) -> ClipSource:
     """The dataset's clips: from the cache where one is given, and from their files what it does not hold.
 
     Args:
         teacher: folder with a teacher's vectors; None takes those in the cache.
         frozen_audio: the model's audio branch if its encoder does not learn, so that what it made of the sound counts.
+        is_taught: whether a teacher's vectors are wanted at all.
 
     Raises:
         UsageError: there is no cache, or it holds vectors of several teachers.
@@ -184,7 +198,15 @@ def open_source(
     files = FileSource(data.located.paths, config, speech=data.speech, teacher=vectors)
     if cache is None:
         return files
-    return CacheSource(cache, config, paths=data.located.paths, files=files, speech=data.speech, audio=frozen_audio)
+    return CacheSource(
+        cache,
+        config,
+        paths=data.located.paths,
+        files=files,
+        speech=data.speech,
+        audio=frozen_audio,
+        teacher=None if is_taught else "",
+    )
 
 
 def _present(split: Split | None, paths: Mapping[str, Path]) -> Split | None:

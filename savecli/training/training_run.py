@@ -16,7 +16,7 @@ from savecli.model.checkpoint import load_checkpoint, save_checkpoint
 from savecli.model.precision import Precision, choose_precision
 from savecli.model.save_model import SaveModel
 from savecli.training.batches import Collator
-from savecli.training.config import RunConfig
+from savecli.training.config import RunConfig, TrainConfig
 from savecli.training.evaluate import evaluate_split
 from savecli.training.loader import PairReader
 from savecli.training.loop import Parts, Scored, Watch, restored, train
@@ -126,26 +126,8 @@ def _parts(
     should_stop: Callable[[], bool],
 ) -> Parts:
     settings, workers = config.train, machine.workers
-    if settings.batch_size % workers.size:
-        raise UsageError(
-            f"a batch of {settings.batch_size} cannot be shared by {workers.size} processes",
-            why="each must get the same number of pairs",
-            fix=f"choose a multiple of {workers.size}: `--set batch_size=N`",
-        )
     pairs = all_pairs(splits.train.clips)
-    total = num_steps(
-        pairs,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        num_epochs=settings.num_epochs,
-        distinct_clips=settings.distinct_clips,
-    )
-    if not total:
-        raise UsageError(
-            f"{splits.train.name} has too few captions for a batch of {settings.batch_size}",
-            why=f"it has {len(pairs)}, of {len(splits.train.clips)} clips",
-            fix="make the batch smaller: `--set batch_size=N`",
-        )
+    total = check_sizes(settings, splits, workers)
     precision: Precision = settings.precision if settings.precision != "auto" else choose_precision(machine.device)
 
     def evaluate() -> Scored:
@@ -174,6 +156,35 @@ def _parts(
         should_stop=should_stop,
         num_readers=machine.num_readers,
     )
+
+
+def check_sizes(settings: TrainConfig, splits: RunSplits, workers: Workers) -> int:
+    """The number of steps of a whole run.
+
+    Raises:
+        UsageError: there are too few captions for a batch, or processes cannot share one.
+    """
+    if settings.batch_size % workers.size:
+        raise UsageError(
+            f"a batch of {settings.batch_size} cannot be shared by {workers.size} processes",
+            why="each must get the same number of pairs",
+            fix=f"choose a multiple of {workers.size}: `--set batch_size=N`",
+        )
+    pairs = all_pairs(splits.train.clips)
+    total = num_steps(
+        pairs,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        num_epochs=settings.num_epochs,
+        distinct_clips=settings.distinct_clips,
+    )
+    if not total:
+        raise UsageError(
+            f"{splits.train.name} has too few captions for a batch of {settings.batch_size}",
+            why=f"it has {len(pairs)}, of {len(splits.train.clips)} clips",
+            fix="make the batch smaller: `--set batch_size=N`",
+        )
+    return total
 
 
 def scored(evaluation: Evaluation, measure: str) -> Scored:

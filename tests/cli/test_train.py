@@ -1,0 +1,133 @@
+"""`save train` and `save finetune` as real commands on a little drawn world: killed, gone on with, refused."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from savecli.cli.main import save as commands
+from savecli.cli.world import WorldSize, make_drawn_world
+from savecli.core.errors import UsageError
+from savecli.core.progress import NoProgress
+from tests.cli.conftest import Save
+
+QUICK = ("--set", "batch_size=16", "--set", "precision=fp32")
+
+
+@pytest.fixture(autouse=True)
+def one_thread(save: Save) -> None:
+    """Tests run side by side: more threads than cores would only wait for each other."""
+    save.env["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn world of a hundred clips."""
+    folder = tmp_path_factory.mktemp("drawn") / "world"
+    make_drawn_world(folder, NoProgress(), size=WorldSize(seed=3, num_train=54, num_val=18, num_test=18))
+    return folder
+
+
+def steps(folder: Path) -> list[dict[str, float]]:
+    lines = [json.loads(text) for text in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: line[name] for name in ("step", "loss", "grad_norm")} for line in lines if line["kind"] == "step"]
+
+
+def test_a_killed_run_goes_on_to_what_an_unbroken_one_gives(save: Save, world: Path, tmp_path: Path) -> None:
+    command = ("train", "--dataset", "synthetic", "--root", world, *QUICK, "--set", "num_epochs=4", "--json")
+    whole = save(*command, "--out", tmp_path / "whole")
+    process = save.start(*map(str, command), "--out", str(tmp_path / "killed"))
+    metrics = tmp_path / "killed/metrics.jsonl"
+    deadline = time.monotonic() + 60
+    # Beyond the first epoch, whose end saved a state, and within the second.
+    while time.monotonic() < deadline and not (metrics.exists() and metrics.read_text().count('"kind": "step"') > 13):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "killed/report.json").exists()
+    resumed = save("train", "--resume", tmp_path / "killed", "--json")
+    assert steps(tmp_path / "killed") == steps(tmp_path / "whole")
+    assert resumed.json["results"] == whole.json["results"]
+    name = "best/model.safetensors"
+    assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    scored = save("eval", "--checkpoint", tmp_path / "killed", "--dataset", "synthetic", "--root", world, "--json")
+    # `save eval` computes in what the machine is fast in, the run above in fp32: a rank may move by one.
+    told, known = (item.json["results"][0]["rows"][0]["mean_rank"] for item in (scored, whole))
+    assert told == pytest.approx(known, abs=0.5)
+
+
+def test_a_request_to_end_saves_first(save: Save, world: Path, tmp_path: Path) -> None:
+    command = ("train", "--dataset", "synthetic", "--root", world, *QUICK, "--set", "num_epochs=400")
+    process = save.start(*map(str, command), "--out", str(tmp_path / "run"))
+    metrics = tmp_path / "run/metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (metrics.exists() and metrics.read_text().count('"kind": "step"') > 3):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Stopped" in said
+    assert "Traceback" not in said
+    assert (tmp_path / "run/state.pt").exists()
+
+
+def test_mistakes_are_told_before_anything_is_written(world: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    drawn = ("--dataset", "synthetic", "--root", world)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/a").touch()
+    for arguments, said in (
+        (("--dataset", "lsmdcc", "--root", world), "lsmdc"),
+        (("--dataset", "lsmdc", "--root", world), "holds no split of lsmdc"),
+        ((*drawn, "--preset", "savee"), "no preset `savee`"),
+        ((*drawn, "--set", "optim.lrr=1"), "`optim.lr`"),
+        ((*drawn, "--set", "batch_size=100000"), "too few captions"),
+        (("--root", world), "--dataset is missing"),
+        (("--resume", tmp_path / "there"), "holds no run"),
+    ):
+        assert said in refused("train", *arguments, *(() if arguments[0] == "--resume" else ("--out", out)))
+        assert not out.exists()
+    assert "--resume" in refused("train", *drawn, "--out", tmp_path / "there")
+
+
+def test_fine_tuning_tells_whether_it_helped(world: Path, tmp_path: Path) -> None:
+    drawn = ("--dataset", "synthetic", "--root", world, *QUICK, "--set", "num_epochs=1")
+    invoked("train", *drawn, "--out", tmp_path / "base")
+    still = invoked("finetune", tmp_path / "base", *drawn, "--set", "optim.lr=0", "--out", tmp_path / "still", code=1)
+    assert "Not better" in still.stderr
+    assert still.stdout == ""
+    lora = invoked("finetune", tmp_path / "base", *drawn, "--lora", 2, "--out", tmp_path / "lora", "--json", code=None)
+    told = json.loads(lora.stdout)
+    assert told["is_better"] == (lora.return_value == 0)
+    assert told["path"] == str(tmp_path / "lora/best")
+
+
+def test_several_seeds_give_mean_and_deviation(world: Path, tmp_path: Path) -> None:
+    drawn = ("--dataset", "synthetic", "--root", world, *QUICK, "--set", "num_epochs=1")
+    done = invoked("train", *drawn, "--seeds", 2, "--preset", "clip4clip-meanp", "--out", tmp_path / "runs", "--json")
+    told = json.loads(done.stdout)
+    assert told["num_seeds"] == 2
+    mean, deviation = told["mean_and_deviation"]["text to video"]["SumR"]
+    assert 0 <= mean <= 300
+    assert deviation >= 0
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"seed0", "seed1"}
+
+
+def invoked(*arguments: object, code: int | None = 0) -> Result:
+    """The command within this process, as loading torch anew takes longer than all it does here."""
+    done = CliRunner().invoke(commands, [str(item) for item in arguments], standalone_mode=False)
+    assert done.exception is None, done.stderr
+    assert code is None or (done.return_value or 0) == code, done.output
+    return done
+
+
+def refused(*arguments: object) -> str:
+    """What a command says that is called wrongly."""
+    done = CliRunner().invoke(commands, [str(item) for item in arguments], standalone_mode=False)
+    assert isinstance(done.exception, UsageError), done.output
+    return f"{done.exception} {done.exception.fix}"
