@@ -119,10 +119,11 @@ def _report(asked: Asked) -> int:
 
         check_plot(asked.plot)
     evaluation, querybank = evaluation_of(asked.checkpoint, asked, with_bank="qb" in asked.post)
+    selection = selection_of(asked.checkpoint)
     if asked.out is not None:
         from savecli.training.evaluation_file import write_evaluation
 
-        write_evaluation(evaluation, asked.out)
+        write_evaluation(evaluation, asked.out, selection=selection)
         click.echo(f"Wrote {asked.out}.", err=True)
     if asked.by and not groups_in(evaluation):
         click.echo(f"The captions of {evaluation.dataset} do not say what they need: --by has no effect.", err=True)
@@ -132,7 +133,7 @@ def _report(asked: Asked) -> int:
         by_group=asked.by is not None,
         with_dual_softmax="dsl" in asked.post,
         querybank=querybank,
-        selection=selection_of(asked.checkpoint),
+        selection=selection,
         checkpoint=asked.checkpoint,
     )
     _print_report(report, asked.form)

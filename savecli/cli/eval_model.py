@@ -66,8 +66,12 @@ def _drawn_world(progress: Progress) -> Path:
 
 def selection_of(spec: str) -> str:
     """How the epoch of a run's checkpoint was chosen, and on which dataset it learned; "" where no run is known."""
-    if spec == "clip" or spec.startswith("clip:") or spec.endswith(".npz"):
+    if spec == "clip" or spec.startswith("clip:"):
         return ""
+    if spec.endswith(".npz"):
+        from savecli.training.evaluation_file import read_selection
+
+        return read_selection(Path(spec).expanduser())
     from savecli.cli.models import imported_models
     from savecli.model.open_checkpoint import checkpoint_folder
     from savecli.training.run_dir import BEST, RunDir

@@ -19,13 +19,20 @@ _COUNTS = ("num_with_audio", "num_with_speech", "num_missing")
 _GATES = "gates_"
 
 
-def write_evaluation(evaluation: Evaluation, path: Path) -> None:
+def write_evaluation(evaluation: Evaluation, path: Path, *, selection: str = "") -> None:
     """Write `path`, an `.npz` of arrays and one JSON text; it is there whole or not at all.
+
+    Args:
+        selection: how the epoch was chosen, which later reports must say too.
 
     Raises:
         SaveError: it cannot be written.
     """
-    facts = {"format": FORMAT, **{name: getattr(evaluation, name) for name in (*_TEXTS, *_COUNTS)}}
+    facts = {
+        "format": FORMAT,
+        "selection": selection,
+        **{name: getattr(evaluation, name) for name in (*_TEXTS, *_COUNTS)},
+    }
     arrays: dict[str, Any] = {f"{_GATES}{signal}": values for signal, values in evaluation.gates.items()}
     arrays["similarity"] = evaluation.similarity
     arrays["video_of_caption"] = evaluation.video_of_caption
@@ -47,25 +54,42 @@ def read_evaluation(path: Path) -> Evaluation:
     Raises:
         UsageError: there is no such file, or it is none of ours or of a later version.
     """
+    facts, arrays = _read(path)
     try:
-        with np.load(path, allow_pickle=False) as held:
-            facts = json.loads(str(held["facts"]))
-            arrays = {name: held[name] for name in held.files if name != "facts"}
-        if facts["format"] != FORMAT:
-            raise UsageError(
-                f"{path} has format {facts['format']}", why=f"this version reads {FORMAT}", fix="update save"
-            )
         return Evaluation(
             **{name: _frozen(facts[name]) for name in (*_TEXTS, *_COUNTS)},
             video_of_caption=arrays["video_of_caption"],
             similarity=arrays["similarity"],
             gates={name.removeprefix(_GATES): arrays[name] for name in arrays if name.startswith(_GATES)},
         )
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        why = "there is none" if isinstance(error, FileNotFoundError) else f"bad or missing: {error}"
-        raise UsageError(
-            f"cannot read the evaluation {path}", why=why, fix="name a file that `save eval --out FILE.npz` wrote"
-        ) from error
+    except (KeyError, TypeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_selection(path: Path) -> str:
+    """What `write_evaluation` was told of the epoch's choice. Raises as `read_evaluation`."""
+    return str(_read(path)[0].get("selection", ""))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Facts and arrays."""
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            facts = json.loads(str(held["facts"]))
+            arrays = {name: held[name] for name in held.files if name != "facts"}
+        version = facts["format"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from error
+    if version != FORMAT:
+        raise UsageError(f"{path} has format {version}", why=f"this version reads {FORMAT}", fix="update save")
+    return facts, arrays
+
+
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    why = "there is none" if isinstance(error, FileNotFoundError) else f"bad or missing: {error}"
+    return UsageError(
+        f"cannot read the evaluation {path}", why=why, fix="name a file that `save eval --out FILE.npz` wrote"
+    )
 
 
 def _frozen(value: Any) -> Any:

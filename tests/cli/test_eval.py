@@ -130,6 +130,8 @@ def test_a_run_says_how_its_epoch_was_chosen(world: Path, tmp_path: Path, select
     for spec in ("run", "run/best"):
         result = run("--checkpoint", tmp_path / spec, *options(world))
         assert f"selection: trained on lsmdc, {note}" in result.stdout
+    run("--checkpoint", tmp_path / "run", *options(world), "--out", tmp_path / "kept.npz")
+    assert note in run("--checkpoint", tmp_path / "kept.npz").stdout
     assert "selection" not in run("--checkpoint", world / "one", *options(world)).stdout
 
 
