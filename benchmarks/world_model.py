@@ -10,7 +10,8 @@ from savecli.model.presets import PRESETS
 
 IMAGE_SIZE = 32
 NUM_FRAMES = 4
-NUM_TOKENS = 24  # of captions and of speech; few of the drawn world are longer
+NUM_TOKENS = 24  # of captions; few of the drawn world are longer
+NUM_SPEECH_TOKENS = 20
 WIDTH = 64
 VOCABULARY_SIZE = 4096
 
@@ -50,7 +51,7 @@ def world_config(preset_name: str) -> ModelConfig:
             config.inputs,
             num_frames=NUM_FRAMES,
             caption_tokens=NUM_TOKENS,
-            speech_tokens=NUM_TOKENS,
+            speech_tokens=NUM_SPEECH_TOKENS,
             sound="stretched",
         ),
     )
