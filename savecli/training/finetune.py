@@ -13,7 +13,7 @@ from savecli.training.evaluate import evaluate_split
 from savecli.training.launch import RunRequest, Surroundings, resolved, start_run
 from savecli.training.records import Evaluation
 from savecli.training.run_dir import RunDir
-from savecli.training.session import open_data, open_source, run_splits
+from savecli.training.session import cache_beside, open_data, open_source, run_splits
 from savecli.training.training_run import Outcome
 
 
@@ -53,7 +53,8 @@ def finetune(request: RunRequest, around: Surroundings) -> Verdict:
             why="the dataset has neither a test nor a validation split",
             fix="give some rows of the manifest the split `test`, or leave `--select last` out",
         )
-    source = open_source(data, config.model, cache=request.cache, teacher=request.teacher)
+    cache = cache_beside(request.root, request.cache)
+    source = open_source(data, config.model, cache=cache, is_taught=False)
 
     def scored(checkpoint: Checkpoint) -> Evaluation:
         device = around.machine.device
