@@ -16,11 +16,17 @@ WIDTH = 64
 VOCABULARY_SIZE = 4096
 
 
-def world_config(preset_name: str) -> ModelConfig:
+def world_config(preset_name: str, *, missing_as_zeros: bool = False) -> ModelConfig:
     """A preset with small towers for pictures of 32 pixels and sound of some seconds.
 
-    What makes the presets differ stays: branches, weights of the mix, scoring, losses, masks. All of them take a whole
-    clip's sound on one filter bank, as the clips are shorter than a window.
+    What makes the presets differ stays: branches, weights of the mix, scoring, losses, masks of padding. All of them
+    take a whole clip's sound on one filter bank, as the clips are shorter than a window.
+
+    Args:
+        missing_as_zeros: what is missing is mixed in as zeros wherever the preset says so, as published. Otherwise no
+            preset does: from scratch, and with half of the clips without speech, such a model does not learn to read
+            it in as many steps (900 at batch 64: a clip is told from those that differ in speech alone in 33 of 100
+            cases, where chance is 33; otherwise in 75).
 
     Raises:
         KeyError: no such preset.
@@ -47,6 +53,7 @@ def world_config(preset_name: str) -> ModelConfig:
         num_queries=4,
         fusion_layers=1,
         head_width=32,
+        parity=replace(config.parity, missing_as_zeros=config.parity.missing_as_zeros and missing_as_zeros),
         inputs=replace(
             config.inputs,
             num_frames=NUM_FRAMES,
