@@ -29,7 +29,14 @@ _EXIT_NOT_BETTER = 1
 @click.option("--seed", type=int, help="Decides every random choice.  [default: 0]")
 @run_options
 def finetune(
-    checkpoint: str, lora: int, device: str, readers: int, as_json: bool, settings: tuple[str, ...], **asked: Any
+    checkpoint: str,
+    lora: int,
+    device: str,
+    readers: int,
+    tensorboard: bool,
+    as_json: bool,
+    settings: tuple[str, ...],
+    **asked: Any,
 ) -> int:
     """Train CHECKPOINT further on a few clips of your own, and compare both on clips that neither has seen.
 
@@ -46,7 +53,7 @@ def finetune(
     unaligned = () if asked["teacher"] or asked["cache"] else ("model.loss.alignment=null",)
     start = checkpoint_folder(checkpoint, imported=imported_models())
     request = RunRequest(start=str(start), recipe="small", settings=(*small, *unaligned, *settings), **asked)
-    with surroundings(device, readers) as around:
+    with surroundings(device, readers, tensorboard=asked["out"] if tensorboard else None) as around:
         verdict = run_finetune(request, around)
     _show(verdict, request.out / "best", as_json=as_json)
     return 0 if verdict.is_better else _EXIT_NOT_BETTER

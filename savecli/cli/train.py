@@ -40,6 +40,9 @@ def run_options(command: Command) -> Command:
     """How a run is carried out."""
     for option in (
         json_option,
+        click.option(
+            "--tensorboard", is_flag=True, help="Also write the numbers for TensorBoard, into the run's folder."
+        ),
         click.option("--readers", default=2, show_default=True, metavar="N", help="Threads that read clips ahead."),
         click.option("--device", default="auto", show_default=True, help="`cpu`, `cuda`, `mps`, or what is fastest."),
         click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change one setting; repeatable."),
@@ -72,7 +75,9 @@ def run_options(command: Command) -> Command:
 )
 @click.option("--resume", type=_FOLDER, help="Go on with the run in this folder; takes no other setting.")
 @run_options
-def train(as_json: bool, resume: Path | None, seeds: int, device: str, readers: int, **asked: Any) -> None:
+def train(
+    as_json: bool, resume: Path | None, seeds: int, device: str, readers: int, tensorboard: bool, **asked: Any
+) -> None:
     """Train a model on a dataset, score its test split once, and print the numbers.
 
     The dataset `synthetic` is drawn on the spot and needs no --root; a small model learns it on a CPU in minutes.
@@ -80,16 +85,18 @@ def train(as_json: bool, resume: Path | None, seeds: int, device: str, readers: 
     from savecli.cli.train_report import show_outcomes
 
     if resume is not None:
-        with surroundings(device, readers) as around:
+        with surroundings(device, readers, tensorboard=resume if tensorboard else None) as around:
             from savecli.training.launch import resume_run
 
             folders, outcomes = [resume], [resume_run(resume.absolute(), around)]
     else:
-        folders, outcomes = _new_runs(_request(asked), seeds, device, readers)
+        folders, outcomes = _new_runs(_request(asked), seeds, device, readers, tensorboard=tensorboard)
     show_outcomes(folders, outcomes, as_json=as_json)
 
 
-def _new_runs(request: RunRequest, seeds: int, device: str, readers: int) -> tuple[list[Path], list[Outcome]]:
+def _new_runs(
+    request: RunRequest, seeds: int, device: str, readers: int, *, tensorboard: bool
+) -> tuple[list[Path], list[Outcome]]:
     from savecli.training.launch import start_run
 
     if seeds < 1:
@@ -100,7 +107,7 @@ def _new_runs(request: RunRequest, seeds: int, device: str, readers: int) -> tup
         requests = [replace(request, seed=first + n, out=request.out / f"seed{first + n}") for n in range(seeds)]
     outcomes = []
     for item in requests:
-        with surroundings(device, readers) as around:
+        with surroundings(device, readers, tensorboard=item.out if tensorboard else None) as around:
             outcomes.append(start_run(item, around))
     return [item.out for item in requests], outcomes
 
@@ -135,12 +142,17 @@ def _with_world(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def surroundings(device: str, readers: int) -> Iterator[Surroundings]:
-    """Device, other processes, view and the wish to stop, for one run; other processes than the first are silent."""
+def surroundings(device: str, readers: int, *, tensorboard: Path | None = None) -> Iterator[Surroundings]:
+    """Device, other processes, view and the wish to stop, for one run; other processes than the first are silent.
+
+    Args:
+        tensorboard: folder of the run, in which TensorBoard's files are to lie; None writes none.
+    """
     from savecli.cli.train_view import SilentWatch, shown_training
     from savecli.model.hub import Hub
     from savecli.model.precision import choose_device
     from savecli.training.launch import Surroundings, cpu_or_gpu
+    from savecli.training.tensorboard import TensorBoardWatch
     from savecli.training.training_run import Machine
     from savecli.training.workers import joined_workers
 
@@ -149,7 +161,8 @@ def surroundings(device: str, readers: int) -> Iterator[Surroundings]:
         machine = Machine(cpu_or_gpu(chosen, rank=workers.rank) if workers.size > 1 else chosen, workers, readers)
         if workers.leads:
             with shown_training() as (watch, progress):
-                yield Surroundings(machine, Hub(), watch, should_stop, progress)
+                seen = watch if tensorboard is None else TensorBoardWatch(watch, tensorboard / "tensorboard")
+                yield Surroundings(machine, Hub(), seen, should_stop, progress)
         else:
             yield Surroundings(machine, Hub(), SilentWatch(), should_stop)
 

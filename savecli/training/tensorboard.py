@@ -29,12 +29,15 @@ class TensorBoardWatch:
             raise SaveError(
                 "TensorBoard is not installed", why=str(error), fix="pip install 'savecli[tensorboard]'"
             ) from error
-        from torch.utils.tensorboard import SummaryWriter
-
         self._inner = inner
-        self._writer: Any = SummaryWriter(str(folder))
+        self._folder = folder
+        self._writer: Any = None
 
     def begin(self, num_steps: int, num_done: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        # Not before: a new run's folder must not be there yet.
+        self._writer = SummaryWriter(str(self._folder), purge_step=num_done + 1)
         self._inner.begin(num_steps, num_done)
 
     def step(self, line: dict[str, Any]) -> None:

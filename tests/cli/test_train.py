@@ -109,13 +109,25 @@ def test_fine_tuning_tells_whether_it_helped(world: Path, tmp_path: Path) -> Non
 
 def test_several_seeds_give_mean_and_deviation(world: Path, tmp_path: Path) -> None:
     drawn = ("--dataset", "synthetic", "--root", world, *QUICK, "--set", "num_epochs=1")
-    done = invoked("train", *drawn, "--seeds", 2, "--preset", "clip4clip-meanp", "--out", tmp_path / "runs", "--json")
+    done = invoked(
+        "train",
+        *drawn,
+        "--tensorboard",
+        "--seeds",
+        2,
+        "--preset",
+        "clip4clip-meanp",
+        "--out",
+        tmp_path / "runs",
+        "--json",
+    )
     told = json.loads(done.stdout)
     assert told["num_seeds"] == 2
     mean, deviation = told["mean_and_deviation"]["text to video"]["SumR"]
     assert 0 <= mean <= 300
     assert deviation >= 0
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"seed0", "seed1"}
+    assert list((tmp_path / "runs/seed0/tensorboard").glob("events.*"))
 
 
 def invoked(*arguments: object, code: int | None = 0) -> Result:
