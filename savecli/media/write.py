@@ -14,7 +14,8 @@ from savecli.core.errors import MediaError
 
 _CONTAINERS = {".mp4": "mp4", ".mkv": "matroska"}
 _VIDEO_OPTIONS = {"libx264": {"preset": "ultrafast", "tune": "zerolatency", "crf": "20"}, "mpeg4": {"qscale": "3"}}
-_AUDIO_CODEC, _AUDIO_BITS_HZ = "aac", 48_000
+_AUDIO_CODEC = "aac"
+_AUDIO_OPTIONS = {"b": "48k", "aac_coder": "fast"}  # the default coder takes three times as long
 
 
 def write_clip(
@@ -69,8 +70,7 @@ def _write_streams(
     video.codec_context.thread_count = 1  # encoders with many threads start slowly, and these clips are tiny
     sound = None
     if waveform is not None and len(waveform):
-        sound = cast(Any, container.add_stream(_AUDIO_CODEC, rate=audio_rate_hz, layout="mono"))
-        sound.codec_context.bit_rate = _AUDIO_BITS_HZ
+        sound = cast(Any, container.add_stream(_AUDIO_CODEC, rate=audio_rate_hz, layout="mono", options=_AUDIO_OPTIONS))
     for index, pixels in enumerate(frames):
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
         picture.pts, picture.time_base = index, 1 / rate_hz
