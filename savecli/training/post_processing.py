@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
 from savecli.core.errors import UsageError
-from savecli.core.progress import NoProgress, Progress
 from savecli.datasets.base import Caption, Split
 from savecli.model.checkpoint import Checkpoint
-from savecli.model.precision import choose_precision
-from savecli.training.evaluate import evaluate_split
 from savecli.training.records import Evaluation
 from savecli.training.report import Querybank
-from savecli.training.session import cache_beside, find_split, open_data, open_source
+from savecli.training.session import evaluate_checkpoint
 
 # What Querybank Normalisation (CVPR 2022) takes for cosines.
 COSINE_BETA = 20.0
@@ -25,7 +22,6 @@ COSINE_BETA = 20.0
 MOST_CAPTIONS = 10_000
 # No caption of a dataset names such a group.
 _BANK = "\0bank"
-_NO_PROGRESS = NoProgress()
 
 
 def with_bank(split: Split, train: Split | None, *, seed: int = 0) -> Split:
@@ -71,42 +67,22 @@ def without_bank(evaluation: Evaluation, *, logit_scale: float) -> tuple[Evaluat
     return own, Querybank(evaluation.similarity[is_bank], beta=COSINE_BETA / logit_scale)
 
 
-def evaluate_with_bank(
-    checkpoint: Checkpoint,
-    name: str,
-    root: Path,
-    *,
-    split: str = "test",
-    videos: Path | None = None,
-    cache: Path | None = None,
-    asr: Path | None = None,
-    device: torch.device,
-    batch_size: int = 32,
-    progress: Progress = _NO_PROGRESS,
-) -> tuple[Evaluation, Querybank]:
+def evaluate_with_bank(checkpoint: Checkpoint, name: str, root: Path, **options: Any) -> tuple[Evaluation, Querybank]:
     """As `evaluate_checkpoint`, and the bank beside it, without encoding a clip twice.
+
+    Args:
+        options: those of `evaluate_checkpoint`.
 
     Raises:
         UsageError: as `evaluate_checkpoint`, and for the training split, which the bank would be made of itself.
     """
-    if split == "train":
+    if options.get("split") == "train":
         raise UsageError(
             "querybank normalisation cannot judge the training split",
             why="its bank is made of that split's captions",
             fix="choose another with `--split`, or leave `--post qb` out",
         )
-    data = open_data(name, root, videos=videos, asr=asr)
-    chosen = find_split(data, split)
-    found = evaluate_split(
-        checkpoint.model.to(device),
-        checkpoint.config,
-        with_bank(chosen, data.dataset.train),
-        open_source(data, checkpoint.config, cache=cache_beside(root, cache), frozen_audio=checkpoint.model.audio),
-        dataset=name,
-        device=device,
-        precision=choose_precision(device),
-        batch_size=batch_size,
-        num_missing=data.num_missing[chosen.name],
-        progress=progress,
+    found = evaluate_checkpoint(
+        checkpoint, name, root, changed=lambda split, dataset: with_bank(split, dataset.train), **options
     )
     return without_bank(found, logit_scale=float(checkpoint.model.logit_scale.detach().exp()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -145,8 +145,12 @@ def evaluate_checkpoint(
     device: torch.device,
     batch_size: int = 32,
     progress: Progress = _NO_PROGRESS,
+    changed: Callable[[Split, Dataset], Split] = lambda split, _: split,
 ) -> Evaluation:
     """A split of a dataset scored by a model.
+
+    Args:
+        changed: what is scored in the place of the split.
 
     Raises:
         UsageError: no such dataset or split, or a folder of another shape.
@@ -157,7 +161,7 @@ def evaluate_checkpoint(
     return evaluate_split(
         checkpoint.model.to(device),
         checkpoint.config,
-        chosen,
+        changed(chosen, data.dataset),
         open_source(
             data,
             checkpoint.config,
