@@ -9,7 +9,7 @@ import numpy as np
 from savecli.datasets.base import Caption
 from savecli.datasets.world_scene import SIGHTS, WorldClip
 
-# How many sights a caption of a training clip tells, at least and at most, by the sense it needs.
+# How many sights a caption tells, from and to, by the sense it needs; in val and test more where it must.
 _SIGHTS_TOLD = {"vision": (4, 5), "sound": (2, 3), "speech": (2, 3)}
 _GROUP_FACT = {"sound": "sound", "speech": "speech"}
 
