@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,9 +90,14 @@ def run_job(job: Job) -> dict[str, Any]:
     return found
 
 
-def prepare(out: Path, sizes: Sequence[int], seed: int) -> tuple[Path, Path]:
-    """The world and its cache."""
-    raise NotImplementedError
+def prepare(out: Path, seed: int) -> tuple[Path, Path]:
+    """The drawn world of this seed and a cache of it, which serves all presets."""
+    from savecli.cli.progress_bar import LineReport
+    from savecli.cli.world import WorldSize, make_drawn_world, prepare_world
+
+    root = out / "world"
+    make_drawn_world(root, LineReport(), size=WorldSize(seed=seed))
+    return root, prepare_world(root, "save", LineReport(), num_workers=2)
 
 
 def table(found: Iterable[dict[str, Any]], presets: Sequence[str]) -> str:
@@ -126,9 +133,27 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
+    parser.add_argument("--world-seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    raise NotImplementedError
+    start_s = time.monotonic()
+    root, cache = prepare(arguments.out, arguments.world_seed)
+    jobs = [
+        Job(preset, seed, root, cache, arguments.out / f"{preset}-{seed}")
+        for seed in range(arguments.seeds)
+        for preset in arguments.presets
+    ]
+    found = []
+    with ProcessPoolExecutor(arguments.processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(run_job, job) for job in jobs]):
+            item = future.result()
+            found.append(item)
+            print(
+                f"{item['preset']:<20} seed {item['seed']}  SumR {item['sum_recall']:.1f}  {item['took_s']:.0f} s",
+                flush=True,
+            )
+    print(f"\ngallery of {found[0]['num_clips']} clips; {(time.monotonic() - start_s) / 60:.0f} minutes in all\n")
+    print(table(found, arguments.presets))
 
 
 if __name__ == "__main__":

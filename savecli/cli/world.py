@@ -18,9 +18,9 @@ class WorldSize:
     """How many clips; the defaults are what the shipped model and the tables were made with."""
 
     seed: int = 0
-    num_train: int = 1800
+    num_train: int = 3000
     num_val: int = 180
-    num_test: int = 360
+    num_test: int = 396
 
 
 DEFAULT_SIZE = WorldSize()

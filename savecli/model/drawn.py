@@ -9,7 +9,7 @@ from savecli.model.config import AstConfig, ModelConfig
 
 _IMAGE_SIZE = 32
 _NUM_FRAMES = 4
-_NUM_TOKENS = 24  # of captions and of speech; few of the drawn world are longer
+_NUM_TOKENS, _NUM_SPEECH_TOKENS = 24, 20  # few texts of the drawn world are longer
 _WIDTH, _HEAD_WIDTH, _LAYERS = 64, 32, 2
 _VOCABULARY_SIZE = 4096
 
@@ -40,8 +40,11 @@ def drawn_towers() -> ClipConfig:
 def drawn(config: ModelConfig) -> ModelConfig:
     """A preset over `drawn_towers` with as small a rest.
 
-    What makes the presets differ stays: branches, weights of the mix, scoring, losses, masks. All of them take a whole
-    clip's sound on one filter bank, as the clips are shorter than a window.
+    What makes the presets differ stays: branches, weights of the mix, scoring, losses, masks of padding. Two things do
+    not. All take a whole clip's sound on one filter bank, as the clips are shorter than a window. And none mixes in
+    zeros for what is missing, as the published systems do: from scratch, and with half of the clips without speech, a
+    model that does so has not learned to read speech after 900 steps of 64 pairs (it tells a clip from those that
+    differ in speech alone in 33 of 100 cases, where chance is 33; without the zeros in 75).
     """
     audio = AstConfig(
         width=_WIDTH, layers=_LAYERS, heads=_WIDTH // _HEAD_WIDTH, num_rows=128, num_mel_bins=64, patch=16, stride=16
@@ -50,7 +53,7 @@ def drawn(config: ModelConfig) -> ModelConfig:
         config.inputs,
         num_frames=_NUM_FRAMES,
         caption_tokens=_NUM_TOKENS,
-        speech_tokens=_NUM_TOKENS,
+        speech_tokens=_NUM_SPEECH_TOKENS,
         sound="stretched",
     )
     return replace(
@@ -61,5 +64,6 @@ def drawn(config: ModelConfig) -> ModelConfig:
         num_queries=4,
         fusion_layers=1,
         head_width=_HEAD_WIDTH,
+        parity=replace(config.parity, missing_as_zeros=False),
         inputs=inputs,
     )
