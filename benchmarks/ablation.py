@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# Small presets leave out what is missing; this is `save` with zeros in its place, as published.
+ZEROS = "save+zeros"
 PRESETS = (
     "clip4clip-meanp",
     "avigate",
@@ -26,6 +28,7 @@ PRESETS = (
     "save-no-alignment",
     "save-h",
     "save-plus",
+    ZEROS,
 )
 GROUPS = ("vision", "sound", "speech")
 RESULT = "ablation.json"
@@ -64,11 +67,11 @@ def run_job(job: Job) -> dict[str, Any]:
         dataset="synthetic",
         root=job.root,
         out=job.out,
-        preset=job.preset,
+        preset=job.preset.partition("+")[0],
         start=SCRATCH,
         seed=job.seed,
         cache=job.cache,
-        settings=("precision=fp32",),
+        settings=("precision=fp32", *(("model.parity.missing_as_zeros=true",) if job.preset == ZEROS else ())),
     )
     outcome = resume_run(job.out, around) if RunDir(job.out).has_state else start_run(request, around)
     assert outcome.test is not None
@@ -133,7 +136,8 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
-    parser.add_argument("--world-seed", type=int, default=0)
+    # The world, the sizes and the rates were tried out on the world of seed 0, its test split in sight.
+    parser.add_argument("--world-seed", type=int, default=7)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     start_s = time.monotonic()

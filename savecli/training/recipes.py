@@ -68,7 +68,7 @@ def world(dataset: str, model: ModelConfig) -> RunConfig:
         run.train,
         recipe="world",
         batch_size=64,
-        num_epochs=7,
+        num_epochs=8,
         frozen_audio_layers=0,
         frozen_stem=False,
         optim=optim,
