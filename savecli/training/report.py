@@ -41,7 +41,7 @@ class About:
     Args:
         num_clips: size of the gallery.
         is_grouped: the protocol of several captions a clip.
-        num_with_audio, num_with_speech: clips of the gallery.
+        num_with_audio, num_with_speech: clips of the gallery; None for a model that does not hear, or read speech.
         num_missing: clips of the split that could not be scored; a smaller gallery is an easier one.
         num_repeated_captions: captions whose text stands before in the split, which tie in the reverse direction.
         selection: how the epoch was chosen; "" unknown.
@@ -53,8 +53,8 @@ class About:
     num_clips: int
     num_captions: int
     is_grouped: bool
-    num_with_audio: int
-    num_with_speech: int
+    num_with_audio: int | None
+    num_with_speech: int | None
     num_missing: int
     num_repeated_captions: int
     ties: TieRule
@@ -250,6 +250,11 @@ def _intervals(
     return by_row, interval_of(total)
 
 
+def _known(evaluation: Evaluation, signal: str, count: int) -> int | None:
+    """The count, unless the model takes no notice of the signal: then nobody looked for it."""
+    return count if count or signal in evaluation.gates else None
+
+
 def _about(evaluation: Evaluation, ties: TieRule, selection: str, checkpoint: str) -> About:
     return About(
         dataset=evaluation.dataset,
@@ -257,8 +262,8 @@ def _about(evaluation: Evaluation, ties: TieRule, selection: str, checkpoint: st
         num_clips=len(evaluation.clip_ids),
         num_captions=len(evaluation.captions),
         is_grouped=evaluation.is_grouped,
-        num_with_audio=evaluation.num_with_audio,
-        num_with_speech=evaluation.num_with_speech,
+        num_with_audio=_known(evaluation, "audio", evaluation.num_with_audio),
+        num_with_speech=_known(evaluation, "speech", evaluation.num_with_speech),
         num_missing=evaluation.num_missing,
         num_repeated_captions=len(evaluation.captions) - len(set(evaluation.captions)),
         ties=ties,

@@ -39,7 +39,7 @@ def facts_of(report: EvaluationReport) -> tuple[str, ...]:
     missing = f"{about.num_missing} clips of the split are missing" if about.num_missing else "no clip is missing"
     lines = [
         f"{about.dataset} · {about.split} · gallery of {clips} clips · {captions} captions, {protocol}",
-        f"with audio {_percent(about.num_with_audio, clips)} · with speech {_percent(about.num_with_speech, clips)}"
+        f"{_share('with audio', about.num_with_audio, clips)} · {_share('with speech', about.num_with_speech, clips)}"
         f" · {missing}",
         f"ties {_TIES[about.ties]}" + _repeated(about.num_repeated_captions),
     ]
@@ -240,6 +240,10 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
 
 def _range(interval: Interval | None) -> str:
     return f"{interval.low:.1f}–{interval.high:.1f}" if interval else ""
+
+
+def _share(title: str, part: int | None, whole: int) -> str:
+    return f"{title} {_percent(part, whole)}" if part is not None else f"{title}: not asked by this model"
 
 
 def _percent(part: int, whole: int) -> str:
