@@ -53,7 +53,7 @@ def run_options(command: Command) -> Command:
 
 @click.command(epilog="Example: save train --dataset lsmdc --root /data/lsmdc --out runs/lsmdc")
 @click.option("--dataset", help="Name of the dataset; `save data` lists them.")
-@click.option("--preset", default="save", show_default=True, help="What the model is made of; see docs/model.md.")
+@click.option("--preset", help="What the model is made of; see docs/model.md.  [default: save]")
 @click.option("--recipe", help="How it is trained: `published`, `sound` or `small`; else the preset's own.")
 @click.option(
     "--start",

@@ -65,14 +65,15 @@ def make_drawn_world(folder: Path, progress: Progress, *, size: WorldSize = DEFA
     write_teacher(folder / TEACHER_FOLDER, list(video), stack(vectors))
 
 
-def prepare_world(root: Path, preset: str, progress: Progress, *, num_workers: int) -> Path:
+def prepare_world(root: Path, preset: str | None, progress: Progress, *, num_workers: int) -> Path:
     """The folder of a cache for a preset on the world in `root`, filled."""
-    from savecli.model.presets import DRAWN, PRESETS, find_preset
+    from savecli.model.presets import find_preset
+    from savecli.training.launch import drawn_preset
     from savecli.training.prepare import prepare_cache
     from savecli.training.session import open_data
 
     data = open_data(SYNTHETIC, root)
-    config = find_preset(preset + DRAWN if preset in PRESETS else preset)
+    config = find_preset(drawn_preset(preset))
     cache = root / CACHE_FOLDER
     prepare_cache(
         data.dataset, data.located, config, cache, speech=data.speech, progress=progress, num_workers=num_workers

@@ -27,6 +27,7 @@ from savecli.training.start import pretrained_model, random_model
 from savecli.training.training_run import Machine, Outcome, RunSplits, check_sizes, run
 
 PRETRAINED, SCRATCH = "pretrained", "scratch"
+DEFAULT_PRESET = "save"
 _NO_PROGRESS = NoProgress()
 
 
@@ -35,6 +36,7 @@ class RunRequest:
     """A new run.
 
     Args:
+        preset: None is `save`, or what the checkpoint is.
         start: `pretrained` towers, `scratch`, or the folder of a checkpoint to go on from, which decides the preset.
         recipe: None is the preset's own.
         settings: as `with_settings` reads them, applied last.
@@ -46,7 +48,7 @@ class RunRequest:
     dataset: str
     root: Path
     out: Path
-    preset: str = "save"
+    preset: str | None = None
     start: str = PRETRAINED
     recipe: str | None = None
     settings: Sequence[str] = ()
@@ -172,12 +174,24 @@ def _go(
     )
 
 
+def drawn_preset(name: str | None) -> str:
+    """The preset of this name in the size of the drawn world; one that has another size already stays."""
+    name = name or DEFAULT_PRESET
+    return name + DRAWN if name in PRESETS else name
+
+
 def _completed(request: RunRequest) -> RunRequest:
     """The request with what follows from its dataset where nothing else was asked for."""
-    if request.dataset == "synthetic":
+    if request.start not in (PRETRAINED, SCRATCH):
+        if request.preset is not None:
+            raise UsageError(
+                f"`{request.start}` is a checkpoint, which decides its own preset",
+                why=f"`{request.preset}` was asked for as well",
+                fix="leave `--preset` out, or begin with `--start pretrained`",
+            )
+    elif request.dataset == "synthetic":
         # The drawn world is learned by small models, which nobody has trained before.
-        preset = request.preset + DRAWN if request.preset in PRESETS else request.preset
-        request = replace(request, preset=preset, start=SCRATCH if request.start == PRETRAINED else request.start)
+        request = replace(request, preset=drawn_preset(request.preset), start=SCRATCH)
     beside = request.root / "teacher"
     if request.teacher is None and beside.is_dir():
         request = replace(request, teacher=beside)
@@ -186,7 +200,7 @@ def _completed(request: RunRequest) -> RunRequest:
 
 def _start_config(request: RunRequest) -> ModelConfig:
     if request.start in (PRETRAINED, SCRATCH):
-        return find_preset(request.preset)
+        return find_preset(request.preset or DEFAULT_PRESET)
     return read_config(Path(request.start))
 
 

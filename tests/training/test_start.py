@@ -15,6 +15,7 @@ from savecli.model.build import build_model
 from savecli.model.hub import Hub
 from savecli.training.batches import Collator, on_device
 from savecli.training.config import OptimConfig, TrainConfig
+from savecli.training.launch import RunRequest, resolved
 from savecli.training.lora import plain_model
 from savecli.training.start import keeps_sound_tokens, prepare_for_training, pretrained_model, random_model
 from savecli.training.step import backward
@@ -137,3 +138,12 @@ def test_the_scale_can_start_elsewhere() -> None:
     model = build_model(small_config("save"))
     prepare_for_training(model, replace(TrainConfig(), logit_scale=10.0))
     assert float(model.logit_scale.detach().exp()) == pytest.approx(10.0)
+
+
+def test_a_checkpoint_decides_its_own_preset(tmp_path: Path) -> None:
+    request = RunRequest(dataset="lsmdc", root=tmp_path, out=tmp_path / "run", start=str(tmp_path), preset="save")
+    with pytest.raises(UsageError, match="which decides its own preset"):
+        resolved(request)
+    drawn = RunRequest(dataset="synthetic", root=tmp_path, out=tmp_path / "run")
+    assert resolved(drawn).model.name == "save-drawn"
+    assert resolved(drawn).train.recipe == "world"
