@@ -57,6 +57,8 @@ def open_checkpoint(
     """
     if spec == "clip" or spec.startswith("clip:"):
         return _zero_shot_clip(spec, hub, device, progress)
+    if spec == TINY_WORLD:
+        progress.note(f"{TINY_WORLD} knows the drawn world only: of real videos it understands nothing.")
     folder = checkpoint_folder(spec, imported=imported)
     if (folder / CONFIG_FILE).is_file():
         return _zero_shot_clip(f"clip:{folder.absolute()}", hub, device, progress)
