@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,7 +35,7 @@ class ModelRow:
     """
 
     name: str
-    kind: Literal["clip", "whisper", "sphinx", "imported"]
+    kind: Literal["clip", "whisper", "sphinx", "imported", "save"]
     purpose: str
     size_bytes: int
     path: Path | None
@@ -136,6 +137,7 @@ def model_rows() -> Iterator[ModelRow]:
         path = find_whisper(name)
         yield ModelRow(f"whisper-{name}", "whisper", whisper.purpose, whisper.size_bytes, path, is_default)
     yield _sphinx_row()
+    yield _tiny_row()
     for path in sorted(imported_models().glob("[!.]*/")):
         size_bytes = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
         yield ModelRow(path.name, "imported", "imported", size_bytes, path)
@@ -147,6 +149,14 @@ def _sphinx_row() -> ModelRow:
     size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path else 0
     purpose = "speech, English: many errors; comes with save"
     return ModelRow("pocketsphinx en-us", "sphinx", purpose, size_bytes, path)
+
+
+def _tiny_row() -> ModelRow:
+    path = Path(str(resources.files("savecli.model") / "tiny_world"))
+    size_bytes = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+    return ModelRow(
+        "tiny-world", "save", "the drawn world only; comes with save", size_bytes, path
+    )
 
 
 def _pull_clip(name: str, folder: Path | None, hub: Hub, progress: Progress) -> Path:

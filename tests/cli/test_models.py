@@ -32,7 +32,8 @@ def test_the_list_says_what_is_here(save):
     assert listed["clip:ViT-B-32/openai"]["is_default"]
     assert not listed["whisper-base"]["is_here"]
     assert listed["pocketsphinx en-us"]["is_here"]
-    assert all(row["purpose"] and row["size_bytes"] > 10_000_000 for row in listed.values())
+    assert listed["tiny-world"]["is_here"]
+    assert all(row["purpose"] and row["size_bytes"] > 3_000_000 for row in listed.values())
 
 
 def test_off_a_terminal_the_list_is_tab_separated_and_plain(save):
