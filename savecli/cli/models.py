@@ -154,9 +154,7 @@ def _sphinx_row() -> ModelRow:
 def _tiny_row() -> ModelRow:
     path = Path(str(resources.files("savecli.model") / "tiny_world"))
     size_bytes = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
-    return ModelRow(
-        "tiny-world", "save", "the drawn world only; comes with save", size_bytes, path
-    )
+    return ModelRow("tiny-world", "save", "the drawn world only; comes with save", size_bytes, path)
 
 
 def _pull_clip(name: str, folder: Path | None, hub: Hub, progress: Progress) -> Path:
