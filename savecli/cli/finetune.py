@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,14 @@ _EXIT_NOT_BETTER = 1
 @data_options
 @click.option("--teacher", type=_FOLDER, help="Vectors of the alignment's teacher; else there is none.")
 @click.option("--out", type=_FOLDER, required=True, help="Folder of the run; must not be there yet.")
-@click.option("--lora", default=0, show_default=True, metavar="RANK", help="Train updates of this rank, not layers.")
+@click.option(
+    "--lora",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="RANK",
+    help="Train updates of this rank, not layers.",
+)
 @click.option("--seed", type=int, help="Decides every random choice.  [default: 0]")
 @run_options
 def finetune(
@@ -46,11 +54,16 @@ def finetune(
     from savecli.model.open_checkpoint import checkpoint_folder
     from savecli.training.finetune import finetune as run_finetune
     from savecli.training.launch import RunRequest
+    from savecli.training.workers import is_leader
 
     if asked["root"] is None:
         raise UsageError("--root is missing", why="it names the manifest", fix="`save data` tells what it holds")
     small = (f"lora_rank={lora}", "frozen_layers=0", "optim.tower_factor=10") if lora else ()
-    unaligned = () if asked["teacher"] or asked["cache"] else ("model.loss.alignment=null",)
+    if not is_leader() or "WORLD_SIZE" in os.environ:
+        raise UsageError(
+            "fine-tuning runs in one process", why="`torchrun` started several", fix="start `save finetune` itself"
+        )
+    unaligned = () if asked["teacher"] else ("model.loss.alignment=null",)
     start = checkpoint_folder(checkpoint, imported=imported_models())
     request = RunRequest(start=str(start), recipe="small", settings=(*small, *unaligned, *settings), **asked)
     with surroundings(device, readers, tensorboard=asked["out"] if tensorboard else None) as around:
@@ -62,10 +75,12 @@ def finetune(
 def _show(verdict: Verdict, folder: Path, *, as_json: bool) -> None:
     from savecli.training.finetune import sum_of_texts
     from savecli.training.report_forms import comparison_facts, comparison_json, comparison_tables
+    from savecli.training.run_dir import RunDir
 
     found = sum_of_texts(verdict.comparison)
+    held = {**json.loads(comparison_json(verdict.comparison)), "is_better": verdict.is_better, "path": str(folder)}
+    RunDir(folder.parent).write_report(held)
     if as_json:
-        held = {**json.loads(comparison_json(verdict.comparison)), "is_better": verdict.is_better, "path": str(folder)}
         click.echo(json.dumps(held, indent=2))
     else:
         for line in comparison_facts(verdict.comparison):

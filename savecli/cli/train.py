@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from savecli.cli.options import json_option
 from savecli.cli.world import SYNTHETIC
@@ -17,11 +18,13 @@ from savecli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from savecli.training.launch import RunRequest, Surroundings
-    from savecli.training.training_run import Outcome
 
 Command = Callable[..., Any]
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _PATH = click.Path(path_type=Path)
+_DONE, _SOME_SKIPPED = 0, 3
+# What may differ between the parts of a run without changing it.
+_ALSO_RESUMED = ("resume", "device", "readers", "as_json", "tensorboard")
 
 
 def data_options(command: Command) -> Command:
@@ -43,7 +46,14 @@ def run_options(command: Command) -> Command:
         click.option(
             "--tensorboard", is_flag=True, help="Also write the numbers for TensorBoard, into the run's folder."
         ),
-        click.option("--readers", default=2, show_default=True, metavar="N", help="Threads that read clips ahead."),
+        click.option(
+            "--readers",
+            type=click.IntRange(min=1),
+            default=2,
+            show_default=True,
+            metavar="N",
+            help="Threads that read clips ahead.",
+        ),
         click.option("--device", default="auto", show_default=True, help="`cpu`, `cuda`, `mps`, or what is fastest."),
         click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change one setting; repeatable."),
     ):
@@ -54,7 +64,7 @@ def run_options(command: Command) -> Command:
 @click.command(epilog="Example: save train --dataset lsmdc --root /data/lsmdc --out runs/lsmdc")
 @click.option("--dataset", help="Name of the dataset; `save data` lists them.")
 @click.option("--preset", help="What the model is made of; see docs/model.md.  [default: save]")
-@click.option("--recipe", help="How it is trained: `published`, `sound` or `small`; else the preset's own.")
+@click.option("--recipe", help="How it is trained: `published`, `sound`, `small` or `world`; else the preset's own.")
 @click.option(
     "--start",
     default="pretrained",
@@ -67,7 +77,14 @@ def run_options(command: Command) -> Command:
 @data_options
 @click.option("--out", type=_FOLDER, help="Folder of the run; must not be there yet.")
 @click.option("--seed", type=int, help="Decides every random choice.  [default: the recipe's]")
-@click.option("--seeds", default=1, show_default=True, metavar="N", help="Train N times, and tell mean and deviation.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Train N times, and tell mean and deviation.",
+)
 @click.option(
     "--select",
     type=click.Choice(["val", "peak-test", "last"]),
@@ -75,41 +92,63 @@ def run_options(command: Command) -> Command:
 )
 @click.option("--resume", type=_FOLDER, help="Go on with the run in this folder; takes no other setting.")
 @run_options
+@click.pass_context
 def train(
-    as_json: bool, resume: Path | None, seeds: int, device: str, readers: int, tensorboard: bool, **asked: Any
-) -> None:
+    context: click.Context,
+    /,
+    as_json: bool,
+    resume: Path | None,
+    seeds: int,
+    device: str,
+    readers: int,
+    tensorboard: bool,
+    **asked: Any,
+) -> int:
     """Train a model on a dataset, score its test split once, and print the numbers.
 
-    The dataset `synthetic` is drawn on the spot and needs no --root; a small model learns it on a CPU in minutes.
+    The dataset `synthetic` is drawn on the spot and needs no --root; a small model learns it on a CPU in minutes. Exits
+    with 3 when clips were left out.
     """
-    from savecli.cli.train_report import show_outcomes
+    from savecli.cli.train_report import keep_report, show_reports
+    from savecli.training.launch import resume_run, start_run
+    from savecli.training.workers import is_leader
 
+    outcomes, reports = [], []
+    for folder, request in _runs(context, resume, seeds, asked):
+        with surroundings(device, readers, tensorboard=folder if tensorboard else None) as around:
+            outcome = resume_run(folder.absolute(), around) if request is None else start_run(request, around)
+        outcomes.append(outcome)
+        if is_leader():
+            reports.append(keep_report(folder, outcome))
+    if is_leader():
+        show_reports([report for report in reports if report is not None], as_json=as_json)
+    return _SOME_SKIPPED if any(outcome.num_missing or outcome.num_unreadable for outcome in outcomes) else _DONE
+
+
+def _runs(
+    context: click.Context, resume: Path | None, seeds: int, asked: dict[str, Any]
+) -> list[tuple[Path, RunRequest | None]]:
+    """Folders of the runs, and what each is to be; None is gone on with."""
     if resume is not None:
-        with surroundings(device, readers, tensorboard=resume if tensorboard else None) as around:
-            from savecli.training.launch import resume_run
+        for name in context.params:
+            if name not in _ALSO_RESUMED and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                option = "--set" if name == "settings" else f"--{name}"
+                raise UsageError(
+                    f"--resume and {option} do not go together",
+                    why="a run goes on as it began",
+                    fix="leave it out, or begin a new run with `--start RUN`",
+                )
+        return [(resume, None)]
+    request = _request(asked)
+    if seeds == 1:
+        return [(request.out, request)]
+    from savecli.training.run_dir import RunDir
 
-            folders, outcomes = [resume], [resume_run(resume.absolute(), around)]
-    else:
-        folders, outcomes = _new_runs(_request(asked), seeds, device, readers, tensorboard=tensorboard)
-    show_outcomes(folders, outcomes, as_json=as_json)
-
-
-def _new_runs(
-    request: RunRequest, seeds: int, device: str, readers: int, *, tensorboard: bool
-) -> tuple[list[Path], list[Outcome]]:
-    from savecli.training.launch import start_run
-
-    if seeds < 1:
-        raise UsageError(f"--seeds is {seeds}", why="allowed: 1 or more", fix="leave it out")
-    requests = [request]
-    if seeds > 1:
-        first = request.seed or 0
-        requests = [replace(request, seed=first + n, out=request.out / f"seed{first + n}") for n in range(seeds)]
-    outcomes = []
+    first = request.seed or 0
+    requests = [replace(request, seed=first + n, out=request.out / f"seed{first + n}") for n in range(seeds)]
     for item in requests:
-        with surroundings(device, readers, tensorboard=item.out if tensorboard else None) as around:
-            outcomes.append(start_run(item, around))
-    return [item.out for item in requests], outcomes
+        RunDir(item.out).check_new()  # before hours have gone into the first
+    return [(item.out, item) for item in requests]
 
 
 def _request(asked: dict[str, Any]) -> RunRequest:
@@ -130,15 +169,18 @@ def _request(asked: dict[str, Any]) -> RunRequest:
 def _with_world(asked: dict[str, Any]) -> dict[str, Any]:
     """The same, with the drawn world in its place and its cache filled."""
     from savecli.cli.progress_bar import shown_progress
-    from savecli.cli.world import default_world, make_drawn_world, prepare_world
+    from savecli.cli.world import CACHE_FOLDER, default_world, make_drawn_world, prepare_world
+    from savecli.training.workers import is_leader
 
-    root = asked["root"]
-    with shown_progress() as progress:
-        if root is None:
-            root = default_world()
-            make_drawn_world(root, progress)
-        cache = asked["cache"] or prepare_world(root, asked["preset"], progress, num_workers=2)
-    return {**asked, "root": root, "cache": cache}
+    root = asked["root"] or default_world()
+    # Of several processes one draws; the others wait for it where all of them join.
+    if is_leader():
+        with shown_progress() as progress:
+            if asked["root"] is None:
+                make_drawn_world(root, progress)
+            if asked["cache"] is None:
+                prepare_world(root, asked["preset"], progress, num_workers=2)
+    return {**asked, "root": root, "cache": asked["cache"] or root / CACHE_FOLDER}
 
 
 @contextmanager
@@ -151,14 +193,14 @@ def surroundings(device: str, readers: int, *, tensorboard: Path | None = None) 
     from savecli.cli.train_view import SilentWatch, shown_training
     from savecli.model.hub import Hub
     from savecli.model.precision import choose_device
-    from savecli.training.launch import Surroundings, cpu_or_gpu
+    from savecli.training.launch import Surroundings
     from savecli.training.tensorboard import TensorBoardWatch
     from savecli.training.training_run import Machine
-    from savecli.training.workers import joined_workers
+    from savecli.training.workers import joined_workers, own_device
 
-    chosen = choose_device(device)
+    chosen = own_device(choose_device(device))
     with joined_workers(chosen) as workers, _stop_asked() as should_stop:
-        machine = Machine(cpu_or_gpu(chosen, rank=workers.rank) if workers.size > 1 else chosen, workers, readers)
+        machine = Machine(chosen, workers, readers)
         if workers.leads:
             with shown_training() as (watch, progress):
                 seen = watch if tensorboard is None else TensorBoardWatch(watch, tensorboard / "tensorboard")
@@ -174,6 +216,7 @@ def _stop_asked() -> Iterator[Callable[[], bool]]:
 
     def note(number: int, _: object) -> None:
         asked.append(number)
+        click.echo("\nStopping as soon as the state is saved; once more ends at once.", err=True)
         signal.signal(number, signal.default_int_handler)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,26 +18,31 @@ if TYPE_CHECKING:
     from savecli.training.training_run import Outcome
 
 
-def show_outcomes(folders: Sequence[Path], outcomes: Sequence[Outcome], *, as_json: bool) -> None:
-    """Print the numbers, and keep them in each run's folder."""
-    from savecli.training.report_forms import facts_of, report_json, report_tables
+def keep_report(folder: Path, outcome: Outcome) -> EvaluationReport | None:
+    """Write the test split's numbers into the run's folder, and say where its best checkpoint is."""
+    from savecli.training.report_forms import report_json
     from savecli.training.run_dir import RunDir
 
-    reports = [_report(folder, outcome) for folder, outcome in zip(folders, outcomes, strict=True)]
-    for folder, report in zip(folders, reports, strict=True):
-        if report is not None:
-            RunDir(folder).write_report(json.loads(report_json(report)))
-    for folder, outcome in zip(folders, outcomes, strict=True):
-        left_out = f"; {outcome.num_unreadable} clips could not be read" if outcome.num_unreadable else ""
-        click.echo(f"Best epoch {outcome.best_epoch + 1}: {folder / 'best'}{left_out}", err=True)
-    known = [report for report in reports if report is not None]
-    if len(known) > 1:
-        _show_seeds(known, as_json=as_json)
-    elif known and as_json:
-        click.echo(report_json(known[0]))
-    elif known:
-        click.echo("\n".join(facts_of(known[0])))
-        for title, rows in report_tables(known[0]):
+    report = _report(folder, outcome)
+    if report is not None:
+        counts = {"num_missing_in_all": outcome.num_missing, "num_unreadable_in_training": outcome.num_unreadable}
+        RunDir(folder).write_report({**json.loads(report_json(report)), **counts})
+    left_out = f"; {outcome.num_unreadable} clips could not be read" if outcome.num_unreadable else ""
+    click.echo(f"Best epoch {outcome.best_epoch + 1}: {folder / 'best'}{left_out}", err=True)
+    return report
+
+
+def show_reports(reports: Sequence[EvaluationReport], *, as_json: bool) -> None:
+    """Print the numbers of one run, or mean and deviation over several."""
+    from savecli.training.report_forms import facts_of, report_json, report_tables
+
+    if len(reports) > 1:
+        _show_seeds(reports, as_json=as_json)
+    elif reports and as_json:
+        click.echo(report_json(reports[0]))
+    elif reports:
+        click.echo("\n".join(facts_of(reports[0])))
+        for title, rows in report_tables(reports[0]):
             show_table(title, rows)
 
 
@@ -72,9 +78,12 @@ def _show_seeds(reports: Sequence[EvaluationReport], *, as_json: bool) -> None:
             rows.setdefault(title, []).append(numbers)
     held = {title: {name: _mean([row[name] for row in found]) for name in found[0]} for title, found in rows.items()}
     if as_json:
-        click.echo(json.dumps({"num_seeds": len(reports), "mean_and_deviation": held}, indent=2))
+        document = {"num_seeds": len(reports), "about": asdict(reports[0].about), "mean_and_deviation": held}
+        click.echo(json.dumps(document, indent=2))
         return
-    click.echo("\n".join(facts_of(reports[0])[1:]))
+    # The last fact is how one epoch was chosen, the first which seed it was: each of its own run.
+    click.echo("\n".join(facts_of(reports[0])[1:-1]))
+    click.echo(f"selection: {reports[0].about.selection.partition(', ')[2] or reports[0].about.selection}")
     names = list(next(iter(held.values())))
     cells = [("", *names), *((title, *(f"{m:.1f} ± {d:.1f}" for m, d in row.values())) for title, row in held.items())]
     show_table(f"{len(reports)} seeds, mean ± deviation", cells)

@@ -55,7 +55,7 @@ def make_drawn_world(folder: Path, progress: Progress, *, size: WorldSize = DEFA
         write_clip=write_clip,
         progress=progress,
     )
-    if (folder / TEACHER_FOLDER).is_dir():
+    if (folder / TEACHER_FOLDER / "video.safetensors").exists():  # written last
         return
     video, audio = world_teacher(world.clips)
     vectors = [

@@ -6,7 +6,8 @@ import difflib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal, TypeVar, get_args
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from savecli.core.errors import UsageError
 from savecli.model.config import ModelConfig
@@ -15,6 +16,7 @@ from savecli.model.config import ModelConfig
 Selection = Literal["val", "peak-test", "last"]
 # What "best" is measured by, from captions to clips: R@1 as in the papers, or SumR, which moves also on small sets.
 Measure = Literal["R@1", "SumR"]
+RunPrecision = Literal["auto", "fp32", "medium", "bf16"]
 Record = TypeVar("Record")
 
 
@@ -39,6 +41,18 @@ class OptimConfig:
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-6
     max_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_choice("optim.kind", self.kind, ("published", "adamw"))
+        for name in ("lr", "tower_factor", "query_factor", "weight_decay", "eps", "max_norm"):
+            _check_range(f"optim.{name}", getattr(self, name), 0, None)
+        _check_range("optim.warmup", self.warmup, 0, 1)
+        if len(self.betas) != 2:
+            raise UsageError(
+                f"`optim.betas` is {self.betas}", why="allowed: two numbers", fix="write e.g. `[0.9, 0.98]`"
+            )
+        for beta in self.betas:
+            _check_range("optim.betas", beta, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,20 +87,21 @@ class TrainConfig:
     select: Selection = "val"
     measure: Measure = "R@1"
     patience: int = 0
-    precision: Literal["auto", "fp32", "medium", "bf16"] = "auto"
+    precision: RunPrecision = "auto"
     compile: bool = False
     checkpointing: bool = False
     lora_rank: int = 0
     optim: OptimConfig = field(default_factory=OptimConfig)
 
     def __post_init__(self) -> None:
-        for name, lowest in (("batch_size", 1), ("num_epochs", 1), ("chunk_size", 0), ("patience", 0)):
-            if getattr(self, name) < lowest:
-                raise UsageError(f"`{name}` is {getattr(self, name)}", why=f"allowed: {lowest} or more", fix="raise it")
-        for name, kind in (("select", Selection), ("measure", Measure)):
-            if getattr(self, name) not in get_args(kind):
-                why = f"allowed: {', '.join(get_args(kind))}"
-                raise UsageError(f"`{name}` is `{getattr(self, name)}`", why=why, fix="choose one of these")
+        for name, lowest in (("batch_size", 1), ("num_epochs", 1), ("frozen_audio_layers", -1)):
+            _check_range(name, getattr(self, name), lowest, None)
+        for name in ("chunk_size", "patience", "frozen_layers", "lora_rank"):
+            _check_range(name, getattr(self, name), 0, None)
+        if self.logit_scale is not None:
+            _check_range("logit_scale", self.logit_scale, 0.01, 100)
+        for name, kind in (("select", Selection), ("measure", Measure), ("precision", RunPrecision)):
+            _check_choice(name, getattr(self, name), get_args(kind))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,22 +171,43 @@ def _changed(part: Record, names: list[str], text: str, path: str) -> Record:
     elif is_dataclass(old):
         raise UsageError(f"`{path}` has parts", why="one of them must be named", fix=f"write `{path}.NAME=VALUE`")
     else:
-        new = _read(text, old, path)
+        new = _read(text, old, path, get_type_hints(type(part))[name])
     return replace(part, **{name: new})  # type: ignore[type-var]
 
 
-def _read(text: str, old: Any, path: str) -> Any:
-    """The value, of the kind that the old one has."""
+def _read(text: str, old: Any, path: str, hint: Any) -> Any:
+    """The value, of the kind that the field's annotation allows."""
     try:
         value = json.loads(text)
     except ValueError:
         value = text
-    if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
+    kinds = _kinds(hint)
+    if float in kinds and type(value) is int:
         value = float(value)
-    if isinstance(old, tuple) and isinstance(value, list):
+    if tuple in kinds and isinstance(value, list):
         value = tuple(value)
-    if old is not None and value is not None and type(value) is not type(old):
-        raise UsageError(
-            f"`{path}` cannot be `{text}`", why=f"it holds {old!r}", fix=f"give a value of type {type(old).__name__}"
-        )
+    if type(value) not in kinds:
+        names = " or ".join("null" if kind is NoneType else kind.__name__ for kind in kinds)
+        raise UsageError(f"`{path}` cannot be `{text}`", why=f"it holds {old!r}", fix=f"give a value of type {names}")
     return value
+
+
+def _kinds(hint: Any) -> tuple[type, ...]:
+    """The plain types that an annotation allows."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return tuple(kind for part in get_args(hint) for kind in _kinds(part))
+    if origin is Literal:
+        return tuple({type(value) for value in get_args(hint)})
+    return (origin or hint,)
+
+
+def _check_range(name: str, value: float, low: float, high: float | None) -> None:
+    if not isinstance(value, (int, float)) or value < low or (high is not None and value > high):
+        allowed = f"{low} or more" if high is None else f"{low} to {high}"
+        raise UsageError(f"`{name}` is {value!r}", why=f"allowed: {allowed}", fix="choose a value in this range")
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(f"`{name}` is `{value}`", why=f"allowed: {', '.join(allowed)}", fix="choose one of these")

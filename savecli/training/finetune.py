@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from savecli.core.errors import UsageError
@@ -54,7 +54,6 @@ def finetune(request: RunRequest, around: Surroundings) -> Verdict:
             fix="give some rows of the manifest the split `test`, or leave `--select last` out",
         )
     cache = cache_beside(request.root, request.cache)
-    source = open_source(data, config.model, cache=cache, is_taught=False)
 
     def scored(checkpoint: Checkpoint) -> Evaluation:
         device = around.machine.device
@@ -62,7 +61,7 @@ def finetune(request: RunRequest, around: Surroundings) -> Verdict:
             checkpoint.model.to(device),
             checkpoint.config,
             judge,
-            source,
+            open_source(data, checkpoint.config, cache=cache, is_taught=False),
             dataset=request.dataset,
             device=device,
             precision=choose_precision(device),
@@ -70,8 +69,8 @@ def finetune(request: RunRequest, around: Surroundings) -> Verdict:
             progress=around.progress,
         )
 
-    old = load_checkpoint(Path(request.start))
-    before = scored(Checkpoint(old.model, replace(old.config, inputs=config.model.inputs)))
+    # Each model gets its inputs as it is used to them.
+    before = scored(load_checkpoint(Path(request.start)))
     outcome = start_run(request, around)
     after = scored(load_checkpoint(RunDir(request.out).best))
     comparison = compare(before, after, names=("before", "after"))

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from savecli.core.errors import UsageError
 from savecli.core.progress import NoProgress, Progress
 from savecli.model.build import build_model
@@ -18,12 +16,14 @@ from savecli.model.convert import refuse_differences
 from savecli.model.hub import Hub
 from savecli.model.presets import DRAWN, PRESETS, find_preset
 from savecli.model.save_model import SaveModel
+from savecli.training.cache import CacheSource, teachers_in
 from savecli.training.config import RunConfig, Selection, with_settings
 from savecli.training.loop import Watch
 from savecli.training.recipes import default_recipe, find_recipe
+from savecli.training.records import ClipSource
 from savecli.training.run_dir import RunData, RunDir
 from savecli.training.session import OpenData, cache_beside, open_data, open_source, run_splits
-from savecli.training.start import pretrained_model, random_model
+from savecli.training.start import keeps_sound_tokens, prepare_for_training, pretrained_model, random_model
 from savecli.training.training_run import Machine, Outcome, RunSplits, check_sizes, run
 
 PRETRAINED, SCRATCH = "pretrained", "scratch"
@@ -82,12 +82,13 @@ def resolved(request: RunRequest) -> RunConfig:
     request = _completed(request)
     model = _start_config(request)
     config = find_recipe(request.recipe or default_recipe(model))(request.dataset, model)
+    config = with_settings(config, request.settings)
     train = config.train
     if request.seed is not None:
         train = replace(train, seed=request.seed)
     if request.select is not None:
         train = replace(train, select=request.select)
-    return with_settings(replace(config, train=train), request.settings)
+    return replace(config, train=train)
 
 
 def start_run(request: RunRequest, around: Surroundings) -> Outcome:
@@ -106,10 +107,12 @@ def start_run(request: RunRequest, around: Surroundings) -> Outcome:
     splits = run_splits(held, config.train.select)
     check_sizes(config.train, splits, around.machine.workers)
     model = _start_model(request, config, around)
+    prepare_for_training(model, config.train)
+    source = _source(config, data, held, model, around)
     if around.machine.workers.leads:
         run_dir.create(config, data)
     around.machine.workers.wait()
-    return _go(run_dir, config, data, held, splits, model, around, is_resumed=False)
+    return _go(run_dir, config, splits, source, model, around, is_resumed=False)
 
 
 def resume_run(folder: Path, around: Surroundings) -> Outcome:
@@ -133,33 +136,51 @@ def resume_run(folder: Path, around: Surroundings) -> Outcome:
         _, state = run_dir.load_state()
         sound = {name: value for name, value in state["model"].items() if name.startswith("audio.")}
         model.load_state_dict(sound, strict=False)
+    prepare_for_training(model, config.train)
     held = _opened(config, data)
     splits = run_splits(held, config.train.select)
-    return _go(run_dir, config, data, held, splits, model, around, is_resumed=True)
+    source = _source(config, data, held, model, around)
+    return _go(run_dir, config, splits, source, model, around, is_resumed=True)
 
 
 def _opened(config: RunConfig, data: RunData) -> OpenData:
     return open_data(config.dataset, Path(data.root), videos=_path(data.videos), asr=_path(data.asr))
 
 
+def _source(config: RunConfig, data: RunData, held: OpenData, model: SaveModel, around: Surroundings) -> ClipSource:
+    """Where the clips come from; tells what is missing of them, and whether the cache fits."""
+    cache = _path(data.cache)
+    source = open_source(
+        held,
+        config.model,
+        cache=cache,
+        teacher=_path(data.teacher),
+        frozen_audio=model.audio if keeps_sound_tokens(model) else None,
+    )
+    for split in held.dataset.splits:
+        if missing := held.num_missing[split.name]:
+            around.progress.note(f"{split.name}: {missing} of {missing + len(split.clips)} clips are missing, left out")
+    train = held.dataset.train
+    if isinstance(source, CacheSource) and train is not None:
+        num_fitting = source.num_fitting(train.clips)
+        if num_fitting < len(train.clips):
+            around.progress.note(
+                f"cache: {num_fitting} of {len(train.clips)} clips of {train.name} are in {cache} for this model; "
+                "the others are read from their files, which is slower"
+            )
+    return source
+
+
 def _go(
     run_dir: RunDir,
     config: RunConfig,
-    data: RunData,
-    held: OpenData,
     splits: RunSplits,
+    source: ClipSource,
     model: SaveModel,
     around: Surroundings,
     *,
     is_resumed: bool,
 ) -> Outcome:
-    source = open_source(
-        held,
-        config.model,
-        cache=_path(data.cache),
-        teacher=_path(data.teacher),
-        frozen_audio=model.audio if config.train.frozen_audio_layers < 0 else None,
-    )
     return run(
         run_dir,
         config,
@@ -183,6 +204,13 @@ def drawn_preset(name: str | None) -> str:
 def _completed(request: RunRequest) -> RunRequest:
     """The request with what follows from its dataset where nothing else was asked for."""
     if request.start not in (PRETRAINED, SCRATCH):
+        for name in ("clip", "audio"):
+            if getattr(request, name) is not None:
+                raise UsageError(
+                    f"`{request.start}` is a checkpoint, which has all its weights",
+                    why=f"`--{name}` names others",
+                    fix=f"leave `--{name}` out, or begin with `--start pretrained`",
+                )
         if request.preset is not None:
             raise UsageError(
                 f"`{request.start}` is a checkpoint, which decides its own preset",
@@ -245,19 +273,15 @@ def _run_data(request: RunRequest) -> RunData:
 def _check_teacher(config: RunConfig, data: RunData) -> None:
     kind = config.model.loss.alignment
     needs = config.model.audio is not None and kind is not None and kind != "contrastive"
-    if needs and data.teacher is None and data.cache is None:
+    has = data.teacher is not None or (data.cache is not None and teachers_in(Path(data.cache)))
+    if needs and not has:
         raise UsageError(
             f"the alignment loss of `{config.model.name}` needs a teacher",
             why="it learns from how alike a teacher finds the sights and sounds of a batch",
-            fix="give `--teacher DIR`, fill a cache with `save data prepare --teacher pe-av`, "
+            fix="give `--teacher DIR`, keep its vectors in the cache with `save data prepare --teacher pe-av`, "
             "or leave the loss out: `--set model.loss.alignment=null`",
         )
 
 
 def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
-
-
-def cpu_or_gpu(device: torch.device, *, rank: int) -> torch.device:
-    """The device of one process among several: each has a GPU of its own."""
-    return torch.device("cuda", rank) if device.type == "cuda" and device.index is None else device

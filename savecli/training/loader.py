@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+import numpy as np
+
 from savecli.core.errors import MediaError, SaveError
 from savecli.training.batches import Collator, TrainingBatch
 from savecli.training.order import Pair
@@ -61,23 +63,43 @@ class PairReader:
         """
         clips: list[ClipArrays] = []
         captions: list[str] = []
+        taken = {self._pairs[place].clip.clip_id for place in places}
         for place in places:
-            clip, caption = self._readable(place)
-            clips.append(clip)
-            captions.append(caption)
+            pair = self._pairs[place]
+            arrays = self._read(pair)
+            if arrays is None:
+                pair, arrays = self._stand_in(place, taken)
+                taken.add(pair.clip.clip_id)
+            clips.append(arrays)
+            captions.append(pair.caption)
         return self._collator.batch(clips, captions)
 
-    def _readable(self, place: int) -> tuple[ClipArrays, str]:
-        """The pair, or the next one in the file's order whose clip can be read: the same one in every run."""
-        for step in range(len(self._pairs)):
-            pair = self._pairs[(place + step) % len(self._pairs)]
-            if pair.clip.clip_id in self.failures:
-                continue
-            try:
-                return self._source.read(pair.clip), pair.caption
-            except MediaError as error:
-                self.failures[pair.clip.clip_id] = error.why or error.what
-                _log.warning("clip %s is left out: %s", pair.clip.clip_id, error)
+    def _read(self, pair: Pair) -> ClipArrays | None:
+        """None where the clip cannot be read, which is noted."""
+        if pair.clip.clip_id in self.failures:
+            return None
+        try:
+            return self._source.read(pair.clip)
+        except MediaError as error:
+            self.failures[pair.clip.clip_id] = error.why or error.what
+            _log.warning("clip %s is left out: %s", pair.clip.clip_id, error)
+            return None
+
+    def _stand_in(self, place: int, taken: set[str]) -> tuple[Pair, ClipArrays]:
+        """A readable pair for the one at `place`, of a clip that is not in the batch: the same one in every run.
+
+        Which one is as good as random, so that a block of broken files does not repeat its neighbour.
+        """
+        order = np.random.default_rng(place).permutation(len(self._pairs))
+        # Where every other clip is in the batch already, one comes twice rather than none.
+        for may_repeat in (False, True):
+            for other in order:
+                pair = self._pairs[other]
+                if not may_repeat and pair.clip.clip_id in taken:
+                    continue
+                arrays = self._read(pair)
+                if arrays is not None:
+                    return pair, arrays
         raise SaveError(
             "no clip of the split can be read",
             why=next(iter(self.failures.values()), "it has none"),

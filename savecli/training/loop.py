@@ -10,12 +10,13 @@ from typing import Any, Protocol
 
 import torch
 
+from savecli.core.errors import SaveError
 from savecli.model.precision import Precision
 from savecli.model.save_model import SaveModel
 from savecli.training.batches import TrainingBatch, on_device
 from savecli.training.config import RunConfig
 from savecli.training.loader import PairReader, ahead
-from savecli.training.order import Pair, epoch_batches
+from savecli.training.order import Pair, epoch_batches, pairs_digest
 from savecli.training.run_dir import Place, RunDir
 from savecli.training.step import StepLosses, backward
 from savecli.training.updates import Updates
@@ -120,6 +121,7 @@ def train(parts: Parts, place: Place) -> Place:
                 _save(parts, place)
                 last_save_s = time.monotonic()
             start_s = time.perf_counter()
+        _save(parts, place)  # scoring may take long, and what was learned is not to be lost in it
         place = _end_epoch(parts, place)
         _save(parts, place)
         last_save_s = time.monotonic()
@@ -175,6 +177,7 @@ def _save(parts: Parts, place: Place) -> None:
         "updates": parts.updates.state(),
         "random": torch.get_rng_state(),
         "cuda_random": cuda,
+        "pairs": pairs_digest(parts.pairs),
     }
     parts.run_dir.save_state(place, state)
 
@@ -183,9 +186,15 @@ def restored(parts: Parts, run_dir: RunDir) -> Place:
     """Put a saved state into the model and its optimiser; the place to go on from.
 
     Raises:
-        SaveError: there is no state, or it is damaged.
+        SaveError: there is no state, it is damaged, or the clips to train on are others than before.
     """
     place, state = run_dir.load_state()
+    if state["pairs"] != pairs_digest(parts.pairs):
+        raise SaveError(
+            f"{run_dir.folder} cannot be gone on with exactly",
+            why=f"the clips and captions to train on, now {len(parts.pairs)} pairs, are not those it began with",
+            fix="bring the missing files back (is a drive unplugged?), or begin a new run with `--start RUN`",
+        )
     parts.model.load_state_dict(state["model"])
     parts.updates.load(state["updates"])
     torch.set_rng_state(state["random"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,14 @@ class Pair:
 def all_pairs(clips: Sequence[DatasetClip]) -> list[Pair]:
     """Every caption with its clip."""
     return [Pair(clip, caption.text) for clip in clips for caption in clip.captions]
+
+
+def pairs_digest(pairs: Sequence[Pair]) -> str:
+    """Tells whether two runs draw from the same pairs in the same order."""
+    digest = hashlib.sha256()
+    for pair in pairs:
+        digest.update(f"{pair.clip.clip_id}\0{pair.caption}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def epoch_batches(

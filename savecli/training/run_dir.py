@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import platform
 import sys
 import time
@@ -47,7 +48,6 @@ class Place:
         epoch, step: of the next step; `step` counts within the epoch.
         num_steps_done: in all.
         best_score: None before the first evaluation.
-        is_scored: whether the epoch before this place has been evaluated.
         scores: by epoch, as the metrics hold them.
     """
 
@@ -56,7 +56,6 @@ class Place:
     num_steps_done: int = 0
     best_score: float | None = None
     best_epoch: int = -1
-    is_scored: bool = True
     scores: tuple[float, ...] = field(default=())
 
 
@@ -167,11 +166,12 @@ class RunDir:
         path = self.folder / STATE
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
-            why = "the run ended before its first save" if not path.exists() else str(error).splitlines()[0]
+            place = state.pop("place")
+            return Place(**{**place, "scores": tuple(place["scores"])}), state
+        except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+            damaged = f"it is damaged: {(str(error) or type(error).__name__).splitlines()[0]}"
+            why = "the run ended before its first save" if not path.exists() else damaged
             raise SaveError(f"cannot go on from {path}", why=why, fix="begin a new run") from error
-        place = state.pop("place")
-        return Place(**{**place, "scores": tuple(place["scores"])}), state
 
     def log(self, line: Mapping[str, Any]) -> None:
         """One line of metrics."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -220,10 +221,19 @@ def _present(split: Split | None, paths: Mapping[str, Path]) -> Split | None:
 
 
 def _held_out(train: Split) -> tuple[Split, Split]:
-    """The training split in two, by a hash of each clip's name: the same clips on every machine and in every run."""
+    """The training split in two, by a hash of each video's name: the same videos on every machine and in every run.
+
+    Whole videos, since clips of one video are too alike to judge by.
+    """
     wanted = min(max(1, round(_HELD_OUT_SHARE * len(train.clips))), _MOST_HELD_OUT)
-    ranked = sorted(train.clips, key=lambda clip: hashlib.sha256(clip.clip_id.encode()).digest())
-    held = {clip.clip_id for clip in ranked[:wanted]}
-    rest = tuple(clip for clip in train.clips if clip.clip_id not in held)
-    out = tuple(clip for clip in train.clips if clip.clip_id in held)
+    sizes = Counter(clip.media for clip in train.clips)
+    held: set[str] = set()
+    num_held = 0
+    for media in sorted(sizes, key=lambda media: hashlib.sha256(media.encode("utf-8", "surrogateescape")).digest()):
+        if num_held >= wanted or len(held) + 1 == len(sizes):
+            break
+        held.add(media)
+        num_held += sizes[media]
+    rest = tuple(clip for clip in train.clips if clip.media not in held)
+    out = tuple(clip for clip in train.clips if clip.media in held)
     return replace(train, clips=rest), replace(train, name=f"held out of {train.name}", clips=out)

@@ -18,7 +18,7 @@ from savecli.model.blocks import unit
 from savecli.model.precision import Precision
 from savecli.model.records import AlignmentVectors, TeacherVectors, VideoEncoding
 from savecli.model.save_model import SaveModel
-from savecli.model.teachers import Taught, aligned_where_taught
+from savecli.model.teachers import aligned_where_taught
 from savecli.training.batches import TrainingBatch
 from savecli.training.workers import Workers
 
@@ -83,7 +83,8 @@ def backward(
         pieces.append(piece)
         gates.append(openness)
     leaves = _leaves(_joined(pieces))
-    losses, gradients, scale_gradient = _embedding_gradients(model, leaves, batch.taught, workers)
+    teacher = _gathered_teacher(batch, workers)
+    losses, gradients, scale_gradient = _embedding_gradients(model, leaves, teacher, workers)
     for part, piece in zip(rows, pieces, strict=True):
         if not in_one:
             piece, _ = _encoded(model, batch.part(part), precision)
@@ -103,6 +104,9 @@ def _encoded(
         text = unit(model.text.features(batch.captions))
     if batch.taught is not None:
         video = aligned_where_taught(video, batch.taught)
+    elif _needs_teacher(model) and video.alignment is not None:
+        nobody = torch.zeros_like(video.alignment.has_audio)
+        video = video._replace(alignment=video.alignment._replace(has_audio=nobody))
     openness = tuple(
         None if found is None else float(found.attention.detach().abs().mean())
         for found in (video.audio_gates, video.speech_gates)
@@ -137,15 +141,14 @@ def _leaves(embeddings: Embeddings) -> Embeddings:
 
 
 def _embedding_gradients(
-    model: SaveModel, leaves: Embeddings, taught: Taught | None, workers: Workers
+    model: SaveModel, leaves: Embeddings, teacher: TeacherVectors | None, workers: Workers
 ) -> tuple[tuple[float, float, float], list[torch.Tensor | None], torch.Tensor]:
     """The losses, the gradient of each field of `leaves`, and that of the logit scale."""
     every = Embeddings._make(None if field is None else workers.gathered(field) for field in leaves)
-    teacher = None
-    if taught is not None:
-        teacher = TeacherVectors(*(workers.gathered(vector) for vector in taught.vectors))
     alignment = None
-    if every.visual is not None and every.audio is not None:
+    # A batch that the teacher knows nothing of has nothing to be aligned by.
+    is_aligned = teacher is not None or not _needs_teacher(model)
+    if is_aligned and every.visual is not None and every.audio is not None:
         alignment = AlignmentVectors(every.visual, every.audio, every.has_audio)
     video = VideoEncoding(every.frames, every.pooled, every.mask, every.visual_pooled, alignment)
     losses = model.losses(every.text, video, teacher)
@@ -154,7 +157,8 @@ def _embedding_gradients(
         raise SaveError(
             "the loss is not finite",
             why=f"total {values[0]}, contrastive {values[1]}, alignment {values[2]}",
-            fix="go on from the last state with `--resume` and a lower rate, e.g. `--set optim.lr=5e-5`, or in fp32",
+            fix="begin a new run from the best epoch so far with `--start RUN` and a lower rate, "
+            "e.g. `--set optim.lr=5e-5`, or with `--set precision=fp32`",
         )
     floating = [field for field in leaves if field is not None and field.requires_grad]
     # The scale takes part even when frozen: then there is nothing to differentiate.
@@ -164,6 +168,24 @@ def _embedding_gradients(
     by_field = iter(found)
     gradients = [next(by_field) if field is not None and field.requires_grad else None for field in leaves]
     return cast("tuple[float, float, float]", values), gradients, scale_gradient
+
+
+def _needs_teacher(model: SaveModel) -> bool:
+    return model.objective.alignment not in (None, "contrastive")
+
+
+def _gathered_teacher(batch: TrainingBatch, workers: Workers) -> TeacherVectors | None:
+    """All processes' vectors; those of a process whose clips the teacher does not know are zeros, which count nothing.
+
+    None where it knows no clip of any process.
+    """
+    taught, device = batch.taught, batch.captions.device
+    width = workers.largest(0 if taught is None else taught.vectors.video.shape[1], device)
+    if not width:
+        return None
+    zeros = torch.zeros(len(batch.captions), width, device=device)
+    own = TeacherVectors(zeros, zeros) if taught is None else taught.vectors
+    return TeacherVectors(*(workers.gathered(vector) for vector in own))
 
 
 def _carry_back(piece: Embeddings, gradients: Sequence[torch.Tensor | None]) -> None:

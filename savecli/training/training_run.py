@@ -25,7 +25,6 @@ from savecli.training.order import all_pairs, num_steps
 from savecli.training.records import ClipSource, Evaluation
 from savecli.training.report import ranks_in
 from savecli.training.run_dir import Place, RunDir
-from savecli.training.start import prepare_for_training
 from savecli.training.updates import Updates
 from savecli.training.workers import Workers
 
@@ -61,13 +60,22 @@ class Machine:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: the epoch that was kept, counted from 0, its score, and the test split's similarities."""
+    """How a run ended.
+
+    Args:
+        best_epoch: the one that was kept, counted from 0.
+        best_score, scores: of it, and of every epoch.
+        test: similarities of the test split; None where there is none, and in processes that do not lead.
+        num_unreadable: clips to train on that could not be read, as far as this process came upon them.
+        num_missing: clips of all splits whose files are not there.
+    """
 
     best_epoch: int
     best_score: float | None
     scores: tuple[float, ...]
     test: Evaluation | None
     num_unreadable: int
+    num_missing: int = 0
 
 
 def run(
@@ -86,7 +94,7 @@ def run(
     """Train a model and score it.
 
     Args:
-        model: as it starts; what it learns replaces its weights.
+        model: as it starts, made ready by `prepare_for_training`; what it learns replaces its weights.
         is_resumed: go on from the state in the folder.
 
     Raises:
@@ -95,7 +103,6 @@ def run(
         SaveError: see `train`.
     """
     torch.manual_seed(config.train.seed)
-    prepare_for_training(model, config.train)
     model.to(machine.device)
     parts = _parts(run_dir, config, model, splits, source, machine, watch, should_stop)
     place = restored(parts, run_dir) if is_resumed else Place()
@@ -112,7 +119,8 @@ def run(
         best = load_checkpoint(run_dir.best, device=machine.device).model
         test = _scored_split(best, config, splits.test, source, splits, machine, parts.precision, progress)
     machine.workers.wait()
-    return Outcome(place.best_epoch, place.best_score, place.scores, test, len(parts.reader.failures))
+    num_missing = sum(splits.num_missing.values())
+    return Outcome(place.best_epoch, place.best_score, place.scores, test, len(parts.reader.failures), num_missing)
 
 
 def _parts(
@@ -137,6 +145,8 @@ def _parts(
 
     def keep() -> None:
         notes = f"trained on {config.dataset} ({splits.train.name}), recipe {settings.recipe}, seed {settings.seed}"
+        if settings.select == "peak-test":
+            notes += "; its epoch was chosen by the test split, where its numbers are a peak, not an estimate"
         save_checkpoint(plain_model(model, config.model), config.model, run_dir.best, notes=notes, replace=True)
 
     return Parts(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.optim import AdamW
 
+from savecli.core.errors import SaveError
 from savecli.model.save_model import SaveModel
 from savecli.training.config import OptimConfig
 from savecli.training.optim import (
@@ -40,8 +41,19 @@ class Updates:
         return self._config.lr * self._share()
 
     def step(self) -> float:
-        """Use the gradients and drop them; their norm before it was bounded."""
+        """Use the gradients and drop them; their norm before it was bounded.
+
+        Raises:
+            SaveError: a gradient is not finite. The weights are as they were.
+        """
         norm = clip_together(self._model.parameters(), max_norm=self._config.max_norm)
+        if not torch.isfinite(norm):
+            raise SaveError(
+                "a gradient is not finite",
+                why=f"the norm of all is {float(norm)}, though the loss is finite",
+                fix="begin a new run from the best epoch so far with `--start RUN` and `--set precision=fp32`, "
+                "or a lower rate",
+            )
         if self._config.kind == "adamw":
             share = self._share()
             for group, lr in zip(self._optimizer.param_groups, self._lrs, strict=True):

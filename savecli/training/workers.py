@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -60,6 +61,14 @@ class Workers:
         for parameter, gradient in zip(summed, torch.split(flat, [item.numel() for item in summed]), strict=True):
             parameter.grad = gradient.view_as(parameter).clone()
 
+    def largest(self, value: int, device: torch.device) -> int:
+        """The largest of all processes' values."""
+        if self.size == 1:
+            return value
+        held = torch.tensor([value], device=device)
+        dist.all_reduce(held, dist.ReduceOp.MAX)
+        return int(held.item())
+
     def all_agree(self, value: bool, device: torch.device) -> bool:
         """Whether it is true in every process."""
         if self.size == 1:
@@ -82,12 +91,25 @@ def joined_workers(device: torch.device) -> Iterator[Workers]:
         yield Workers()
         return
     if device.type == "cuda":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        torch.cuda.set_device(device)
+    # The others wait while the first evaluates, which may take as long as it likes.
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(days=1))
     try:
         yield Workers(dist.get_rank(), size)
     finally:
         dist.destroy_process_group()
+
+
+def own_device(device: torch.device) -> torch.device:
+    """The device of this process: of those that `torchrun` started on one machine, each has a GPU of its own."""
+    if device.type != "cuda" or device.index is not None or "LOCAL_RANK" not in os.environ:
+        return device
+    return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+
+
+def is_leader() -> bool:
+    """Whether this process is the first of those that `torchrun` started, or the only one; known before they join."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _gradient(parameter: nn.Parameter) -> torch.Tensor:

@@ -47,7 +47,7 @@ def test_trains_and_evaluates(tmp_path: Path, name: str) -> None:
     assert told["num_missing"] == 0
     if dataset.test is not None:
         report = json.loads((tmp_path / "run/report.json").read_text())
-        assert report == json.loads(trained.stdout)
+        assert report == {**json.loads(trained.stdout), "num_missing_in_all": 0, "num_unreadable_in_training": 0}
         # The run ended with what its best checkpoint reaches when it is asked again.
         assert report["results"][0]["rows"][:2] == told["results"][0]["rows"][:2]
 
@@ -57,7 +57,8 @@ def test_lost_videos_are_counted_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert dataset.test is not None
     lost = [dataset.test.clips[0].clip_id]
     root = make_miniature("vatex", tmp_path / "data", lost=lost)
-    invoked("train", "--dataset", "vatex", "--root", root, "--out", tmp_path / "run", *SMALL, *UNALIGNED)
+    done = invoked("train", "--dataset", "vatex", "--root", root, "--out", tmp_path / "run", *SMALL, *UNALIGNED, code=3)
+    assert f"1 of {len(dataset.test.clips)} clips are missing, left out" in done.stderr
     report = json.loads((tmp_path / "run/report.json").read_text())
     assert report["num_missing"] == 1
     assert report["num_clips"] == len(dataset.test.clips) - 1

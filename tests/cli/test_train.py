@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -74,6 +76,29 @@ def test_a_request_to_end_saves_first(save: Save, world: Path, tmp_path: Path) -
     assert "Stopped" in said
     assert "Traceback" not in said
     assert (tmp_path / "run/state.pt").exists()
+
+
+def test_the_documented_command_trains_in_two_processes(save: Save, world: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "savecli"]
+    drawn = ["train", "--dataset", "synthetic", "--root", str(world), *QUICK, "--set", "num_epochs=1", "--json"]
+    done = subprocess.run(
+        [*command, *drawn, "--out", str(tmp_path / "two")],
+        env=save.environment(PYTHONPATH=str(Path(__file__).parents[2])),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["num_clips"] == 18
+    one = save(*drawn, "--out", tmp_path / "one")
+    told, known = (steps(tmp_path / name)[0]["loss"] for name in ("two", "one"))
+    assert told == pytest.approx(known, rel=1e-3)
+    assert one.json["num_clips"] == 18
+
+
+def test_going_on_takes_no_other_setting(world: Path, tmp_path: Path) -> None:
+    for option in (("--set", "batch_size=2"), ("--seed", 77), ("--dataset", "lsmdc")):
+        assert f"--resume and {option[0]}" in refused("train", "--resume", tmp_path, *option)
 
 
 def test_mistakes_are_told_before_anything_is_written(world: Path, tmp_path: Path) -> None:

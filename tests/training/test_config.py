@@ -33,6 +33,9 @@ def test_any_field_can_be_set(run: RunConfig) -> None:
     assert changed.train.select == "last"
     assert changed.train.optim.betas == (0.8, 0.9)
     assert run.train.batch_size == 128
+    assert with_settings(run, ["logit_scale=20"]).train.logit_scale == 20.0
+    assert with_settings(run, ["model.loss.alignment=null"]).model.loss.alignment is None
+    assert with_settings(run, ["model.loss.alignment=kl"]).model.loss.alignment == "kl"
 
 
 @pytest.mark.parametrize(
@@ -45,6 +48,13 @@ def test_any_field_can_be_set(run: RunConfig) -> None:
         ("optim=1", "optim.NAME"),
         ("batch_size=0", "allowed: 1 or more"),
         ("select=test", "allowed: val, peak-test, last"),
+        ("precision=fp16", "allowed: auto, fp32, medium, bf16"),
+        ("optim.kind=adam", "allowed: published, adamw"),
+        ("optim.betas=[0.9]", "allowed: two numbers"),
+        ("optim.warmup=2", "allowed: 0 to 1"),
+        ("frozen_layers=-2", "allowed: 0 or more"),
+        ("logit_scale=abc", "give a value of type float or null"),
+        ("batch_size=null", "give a value of type int"),
         ("model.scoring=sum", "allowed: 'pooled', 'joint'"),
     ],
 )

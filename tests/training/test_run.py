@@ -15,7 +15,10 @@ import torch
 
 from savecli.core.errors import SaveError, UsageError
 from savecli.model.checkpoint import load_checkpoint
+from savecli.training.batches import Collator
 from savecli.training.config import OptimConfig, RunConfig, TrainConfig
+from savecli.training.loader import PairReader
+from savecli.training.order import all_pairs
 from savecli.training.run_dir import RunData, RunDir
 from savecli.training.training_run import Machine, Outcome, RunSplits, run
 from savecli.training.workers import Workers
@@ -61,13 +64,19 @@ def splits_of(config: RunConfig, *, num_clips: int = 8) -> tuple[RunSplits, Memo
 
 
 def do_run(
-    folder: Path, config: RunConfig, *, is_resumed: bool = False, stop_after: int = 0, workers: Workers | None = None
+    folder: Path,
+    config: RunConfig,
+    *,
+    is_resumed: bool = False,
+    stop_after: int = 0,
+    workers: Workers | None = None,
+    num_clips: int = 8,
 ) -> Outcome:
     run_dir, watch = RunDir(folder), Silent()
     workers = workers or Workers()
     if not is_resumed and workers.leads:
         run_dir.create(config, DATA)
-    splits, source = splits_of(config)
+    splits, source = splits_of(config, num_clips=num_clips)
     return run(
         run_dir,
         config,
@@ -134,6 +143,34 @@ def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
     assert "--resume" in failed.value.fix
 
 
+def test_a_run_does_not_go_on_with_other_clips(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        do_run(tmp_path / "run", a_run(), stop_after=3)
+    with pytest.raises(SaveError, match="cannot be gone on with exactly") as failed:
+        do_run(tmp_path / "run", a_run(), is_resumed=True, num_clips=7)
+    assert "now 14 pairs" in failed.value.why
+
+
+def test_a_damaged_state_is_told(tmp_path: Path) -> None:
+    do_run(tmp_path / "run", a_run(num_epochs=1))
+    (tmp_path / "run/state.pt").write_bytes(b"no state at all")
+    with pytest.raises(SaveError, match="cannot go on from") as failed:
+        RunDir(tmp_path / "run").load_state()
+    assert "it is damaged" in failed.value.why
+
+
+def test_a_block_of_broken_clips_does_not_repeat_a_neighbour() -> None:
+    config = small_config("save-plus")
+    split, source = random_split(config, num_clips=40)
+    pairs = all_pairs(split.clips)
+    readable = MemorySource({clip.clip_id: source.read(clip) for clip in split.clips[20:]})
+    reader = PairReader(readable, Collator(config), pairs)
+    batch = reader.batch(range(0, 32, 2))
+    kinds = {row.tobytes() for row in batch.inputs.pixels.numpy()}
+    assert len(kinds) == 16
+    assert reader.batch(range(0, 32, 2)).captions.equal(batch.captions)
+
+
 def test_training_ends_when_it_no_longer_gets_better(tmp_path: Path) -> None:
     config = a_run(num_epochs=9, patience=2)
     still = replace(config, train=replace(config.train, optim=replace(config.train.optim, lr=0.0)))
@@ -173,7 +210,7 @@ def test_a_full_disk_keeps_the_state_before(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(SaveError, match="cannot write to") as failed:
+    with pytest.raises(SaveError, match="cannot save the run's state") as failed:
         do_run(tmp_path / "run", a_run(), is_resumed=True)
     assert "No space left" in failed.value.why
     assert (tmp_path / "run/state.pt").read_bytes() == before

@@ -13,7 +13,9 @@ import torch
 
 from savecli.core.errors import SaveError
 from savecli.training.batches import Collator, TrainingBatch, on_device
+from savecli.training.config import OptimConfig
 from savecli.training.step import backward
+from savecli.training.updates import Updates
 from savecli.training.workers import Workers
 from tests.training.random_clips import random_model_of, random_split, small_config
 
@@ -71,8 +73,27 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_move() -> None:
         model.head.temporal.positions[0, 0] = float("nan")
     with pytest.raises(SaveError, match="the loss is not finite") as failed:
         stepped(model, batch, chunk_size=6)
-    assert "--resume" in failed.value.fix
+    assert "--start RUN" in failed.value.fix
     assert gradients(model) == {}
+
+
+@pytest.mark.parametrize("preset", ["save", "save-plus"])
+def test_a_batch_that_the_teacher_does_not_know_is_not_aligned(preset: str) -> None:
+    model, batch = random_step(preset)
+    losses, found = stepped(model, batch._replace(taught=None), chunk_size=4)
+    assert losses.alignment == 0
+    assert losses.total == pytest.approx(losses.contrastive)
+    assert all(gradient.isfinite().all() for gradient in found.values())
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_weights(tmp_path: Path) -> None:
+    model, batch = random_step("save-plus")
+    stepped(model, batch, chunk_size=6)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.head.temporal.positions.grad[0, 0] = float("inf")
+    with pytest.raises(SaveError, match="a gradient is not finite"):
+        Updates(model, OptimConfig(kind="adamw"), num_steps=4).step()
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_gates_are_told() -> None:
@@ -84,10 +105,10 @@ def test_gates_are_told() -> None:
 
 def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
     """Also when only one of them has a clip with sound, so that the other's parameters get no gradient of their own."""
-    for sound in ("most", "one"):
-        model, batch = random_step("save-plus", num_clips=8, sound=sound)
+    for sound in ("most", "one", "half taught"):
+        model, batch = taught_step(sound)
         losses, expected = stepped(model, batch, chunk_size=8)
-        out = tmp_path / sound
+        out = tmp_path / sound.replace(" ", "-")
         run_two(out, sound)
         for rank in range(2):
             held = torch.load(out.with_suffix(f".{rank}.pt"), weights_only=True)
@@ -95,6 +116,16 @@ def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
             assert held["gradients"].keys() == expected.keys()
             for name, gradient in expected.items():
                 torch.testing.assert_close(held["gradients"][name], gradient, atol=2e-5, rtol=1e-3)
+
+
+def taught_step(sound: str):
+    """A batch of eight; of the second process's half the teacher knows nothing, if so wanted."""
+    model, batch = random_step("save-plus", num_clips=8, sound="most" if sound == "half taught" else sound)
+    if sound == "half taught":
+        assert batch.taught is not None
+        known = batch.taught.has_audio & (torch.arange(8) < 4)
+        batch = batch._replace(taught=batch.taught._replace(has_audio=known))
+    return model, batch
 
 
 def run_two(out: Path, sound: str) -> None:
@@ -118,8 +149,10 @@ def main(out: Path, sound: str) -> None:
     from savecli.training.workers import joined_workers
 
     with joined_workers(CPU) as workers:
-        model, batch = random_step("save-plus", num_clips=8, sound=sound)
+        model, batch = taught_step(sound)
         own = batch.part(slice(4 * workers.rank, 4 * workers.rank + 4))
+        if sound == "half taught" and workers.rank:
+            own = own._replace(taught=None)
         losses = backward(model, own, chunk_size=3, precision="fp32", workers=workers)
         held = {"losses": json.dumps(list(losses)), "gradients": gradients(model)}
         torch.save(held, out.with_suffix(f".{workers.rank}.pt"))
