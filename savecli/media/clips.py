@@ -38,7 +38,7 @@ def read_clips(
     Raises:
         MediaError: the file cannot be read, or not one of its frames can be decoded.
     """
-    sound = _Sound(info.path, needs.audio_rate_hz) if needs.audio_rate_hz is not None and info.audio else None
+    sound = SoundTrack(info.path, needs.audio_rate_hz) if needs.audio_rate_hz is not None and info.audio else None
     if needs.num_frames == 0:
         parts: Iterable[_Part] = map(_Part, clip_spans(info.duration_s, utterances=utterances))
     else:
@@ -128,7 +128,7 @@ class _Grid:
         return _distinct(taken)
 
 
-class _Sound:
+class SoundTrack:
     """The video's waveform, handed out clip by clip."""
 
     def __init__(self, path: Path, rate_hz: int) -> None:
