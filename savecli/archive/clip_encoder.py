@@ -36,6 +36,11 @@ class TextEncoder:
         self._precision = precision
         self._batches = Batches(_TEXTS)
 
+    @property
+    def branch(self) -> TextBranch:
+        """The text side as a module."""
+        return self._branch
+
     def encode_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """`(N, D)` unit vectors. Beyond the context (77 tokens, about 55 words) a text loses its end."""
         if not texts:

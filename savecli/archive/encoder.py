@@ -169,7 +169,7 @@ def reopen_encoder(record: EncoderRecord, *, hub: Hub) -> EncoderChoice:
 def load_text_encoder(
     record: EncoderRecord, *, hub: Hub, device: str = "cpu", progress: Progress = _NO_PROGRESS
 ) -> TextEncoder:
-    """The query side of an archive's encoder.
+    """The query side of an archive's encoder, in torch; `savecli.search.text_encoder` does without where it can.
 
     The CPU by default: one query takes it less time than waking a GPU.
 

@@ -122,15 +122,13 @@ def _pattern(text: str) -> str:
 
 
 def _text_encoder(archive: Archive, *, offline: bool) -> EncodeText:
-    """The archive's own text encoder; loads its model."""
-    from savecli.archive.encoder import load_text_encoder
+    """The text side of the archive's own encoder."""
     from savecli.cli.progress_bar import shown_progress
     from savecli.model.hub import Hub
+    from savecli.search.text_encoder import load_query_encoder
 
-    record = archive.manifest.encoder
-    assert record is not None
     with shown_progress() as progress:
-        return load_text_encoder(record, hub=Hub(offline=offline), progress=progress).encode_text
+        return load_query_encoder(archive, hub=Hub(offline=offline), progress=progress)
 
 
 def _nothing_found(answer: Answer) -> str:
