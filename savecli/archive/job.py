@@ -48,6 +48,7 @@ class IndexSettings:
         encoder: an encoder's name, or None for the archive's own (`auto` for a new archive).
         rebuild: permission to replace the archive's vectors by those of another encoder.
         jobs: files decoded and transcribed at a time.
+        imported: folder of imported models, whose names are encoders too.
     """
 
     roots: tuple[Path, ...]
@@ -58,6 +59,7 @@ class IndexSettings:
     jobs: int = 2
     device: str = "auto"
     batch_size: int | None = None
+    imported: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -220,9 +222,9 @@ def _encode(
             archive, survey.to_reencode, encoder=encoder, tables=tables, executor=executor, progress=progress
         )
         report = report.joined(again)
+    keep_text_side(archive.folder, record, lambda: load_text_encoder(record, hub=hub).branch)
     _swap_if_complete(archive)
     finish(archive)
-    keep_text_side(archive.folder, record, lambda: load_text_encoder(record, hub=hub).branch)
     if tables is not None:
         calibrate(archive, encoder, record, tables)
     return report
@@ -244,10 +246,10 @@ def _asked_for(own: EncoderRecord | None, settings: IndexSettings, hub: Hub) -> 
     if own is None or settings.rebuild:
         # Without a name the encoder that made the vectors makes them anew: `auto` might choose `words` and lose them.
         again = own.name if own is not None and own.dimension else "auto"
-        return resolve_encoder(settings.encoder or again, hub=hub)
+        return resolve_encoder(settings.encoder or again, hub=hub, imported=settings.imported)
     if settings.encoder in (None, "auto", own.name):
         return None
-    choice = resolve_encoder(settings.encoder or "auto", hub=hub)
+    choice = resolve_encoder(settings.encoder or "auto", hub=hub, imported=settings.imported)
     if choice.name == own.name:
         return None
     raise SaveError(

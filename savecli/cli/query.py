@@ -95,6 +95,8 @@ def query(
     encode_text = _text_encoder(archive, offline=offline) if needs_text_encoder(archive, request) else None
     answer = search_videos(archive, request, encode_text=encode_text)
     remember(answer)
+    for note in answer.notes:
+        click.echo(note, err=True)
     if not answer.videos:
         click.echo(_nothing_found(answer), err=True)
         return NOTHING_FOUND

@@ -31,10 +31,11 @@ REFINE_FACTOR = 3
 
 @dataclass(frozen=True)
 class Proposal:
-    """Clip ids, best first, with the level of each."""
+    """Clip ids, best first, with the level of each, and its logit where the model's own similarity was computed."""
 
     clip_ids: tuple[str, ...] = ()
     levels: tuple[Level, ...] = ()
+    logits: tuple[float, ...] = ()
 
     def places(self) -> dict[str, int]:
         """1-based rank by clip id."""
@@ -50,12 +51,16 @@ class SpokenWords:
 
 @dataclass
 class Candidates:
-    """Everything the kinds of evidence propose. `named` holds video ids, best first."""
+    """Everything the kinds of evidence propose. `named` holds video ids, best first.
+
+    `is_fused` says that `seen` comes from vectors that also hold what is heard and said.
+    """
 
     seen: Proposal = field(default_factory=Proposal)
     meant: Proposal = field(default_factory=Proposal)
     said: SpokenWords = field(default_factory=SpokenWords)
     named: tuple[str, ...] = ()
+    is_fused: bool = False
 
 
 def num_candidates(limit: int) -> int:
@@ -100,7 +105,9 @@ def clips_by_vector(
     if not rows:
         return Proposal()
     rows.sort(key=lambda row: (row["_distance"], row["clip_id"]))
-    return Proposal(tuple(row["clip_id"] for row in rows), _levels(rows, column, calibration))
+    vectors = np.asarray([row[column] for row in rows], dtype=np.float32)
+    similarity = np.asarray([1.0 - row["_distance"] for row in rows], dtype=np.float32)
+    return Proposal(tuple(row["clip_id"] for row in rows), levels_of(similarity, vectors, column, calibration))
 
 
 def fetch_clips(archive: Archive, clip_ids: Sequence[str]) -> list[ClipRow]:
@@ -111,19 +118,23 @@ def fetch_clips(archive: Archive, clip_ids: Sequence[str]) -> list[ClipRow]:
     return archive.clip_rows(f"{sql_in('video_id', videos)} AND {sql_in('clip_id', set(clip_ids))}")
 
 
-def is_searchable(text: str) -> bool:
-    """Whether there is a letter or digit to look for."""
-    return re.search(r"\w", text) is not None
-
-
-def _levels(rows: list[dict[str, Any]], column: str, calibration: Calibration | None) -> tuple[Level, ...]:
+def levels_of(
+    similarity: npt.NDArray[np.float32],
+    vectors: npt.NDArray[np.float32],
+    column: str,
+    calibration: Calibration | None,
+) -> tuple[Level, ...]:
+    """Levels of N clips by their similarity `(N,)` to the query and their vectors `(N, D)` of a column."""
     if calibration is None:
-        return (Level.LOW,) * len(rows)
-    vectors = np.asarray([row[column] for row in rows], dtype=np.float32)
-    similarity = np.asarray([1.0 - row["_distance"] for row in rows], dtype=np.float32)
+        return (Level.LOW,) * len(vectors)
     excess = standing_out(similarity, vectors, calibration.bank)
     background = calibration.best_seen if column == "seen" else calibration.best_said
     return tuple(vector_level(float(value), background) for value in excess)
+
+
+def is_searchable(text: str) -> bool:
+    """Whether there is a letter or digit to look for."""
+    return re.search(r"\w", text) is not None
 
 
 def _filtered(query: Any, eligible: Eligible) -> Any:
