@@ -62,11 +62,6 @@ class SaveEncoder:
         self._text = text_encoder(model.text, config, device=device, precision=precision)
         self._batches = Batches(batch_size)
 
-    @property
-    def text_encoder(self) -> TextEncoder:
-        """The query side."""
-        return self._text
-
     def encode_clips(self, clips: Sequence[ClipInput]) -> list[ClipEmbedding]:
         """One embedding per clip, in order; of a clip without a picture there is none."""
         pictured = [clip for clip in clips if clip.frames]

@@ -11,9 +11,11 @@ import torch
 
 from savecli.archive.encoder import encoder_record, load_encoder, load_text_encoder, reopen_encoder, resolve_encoder
 from savecli.archive.manifest import EncoderRecord, Manifest, ScoringRecord, read_manifest, write_manifest
+from savecli.archive.plan import Todo
+from savecli.archive.prepare import ClipReady, prepare_again, prepare_video
 from savecli.archive.save_encoder import SaveEncoder, load_save_encoder
 from savecli.core.errors import UsageError, WeightsError
-from savecli.core.records import ClipInput
+from savecli.core.records import NO_SPEECH, ClipInput, Transcript, VideoFile, VideoInfo
 from savecli.datasets.base import Caption, DatasetClip
 from savecli.media.clips import read_clips
 from savecli.media.probe import probe_video
@@ -23,11 +25,18 @@ from savecli.model.records import VideoEncoding
 from savecli.search.exact import exact_logits
 from savecli.training.batches import Collator, inputs_on_device
 from savecli.training.files import FileSource
-from tests.make_checkpoint import make_checkpoint
+from tests.make_checkpoint import NUM_FRAMES, make_checkpoint
 
 OFFLINE = Hub(offline=True)
 CPU = torch.device("cpu")
 PRESETS = ("save", "save-plus", "save-2", "save-h", "avigate", "clip4clip-meanp")
+
+
+class NoWords:
+    """Hears nothing."""
+
+    def transcribe(self, info: VideoInfo) -> Transcript:
+        return NO_SPEECH
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,6 +85,22 @@ def test_vectors_are_those_of_training(folders, video, preset):
     np.testing.assert_allclose(ours.frames, theirs.frames[0], atol=1e-3)
     assert ours.frames.dtype == np.float16
     assert ours.speech is None
+
+
+def test_vectors_made_again_are_of_the_same_frames_and_sound(folders, video):
+    """A re-encoding takes clips and words from the archive, and everything else from the file."""
+    path = video(duration_s=33.0, rate_hz=5, scenes=("red", "blue", "green"))
+    needs = encoder_of(folders["save-plus"]).needs
+    todo = Todo(VideoFile(path, path.stat().st_size, path.stat().st_mtime_ns), path.parent)
+    events = list(prepare_video(todo, needs=needs, transcriber=NoWords(), find_content=lambda video_id: None))
+    first, row = [event for event in events if isinstance(event, ClipReady)], events[-1].row
+    again = list(prepare_again(row, path, [event.clip for event in first], needs=needs))[:-1]
+    assert len(first) == len(again) > 2
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.clip_input.waveform, other.clip_input.waveform)
+        assert len(one.clip_input.frames) == len(other.clip_input.frames) == NUM_FRAMES
+    total_s = sum(len(event.clip_input.waveform) for event in again) / needs.audio_rate_hz
+    assert total_s == pytest.approx(33.0, abs=0.1)
 
 
 @pytest.mark.parametrize("preset", ["save", "save-plus"])
