@@ -29,7 +29,10 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "media": ({"core"}, {"av"}),
     "transcript": ({"core", "media"}, {"faster_whisper", "pocketsphinx", "huggingface_hub", "ctranslate2", "tqdm"}),
     "features": ({"core"}, {"torch", "tokenizers"}),
-    "model": ({"core"}, {"torch", "open_clip", "transformers", "safetensors", "huggingface_hub", "tqdm", "onnxruntime"}),
+    "model": (
+        {"core"},
+        {"torch", "open_clip", "transformers", "safetensors", "huggingface_hub", "tqdm", "onnxruntime"},
+    ),
     "metrics": ({"core"}, set()),
     "datasets": ({"core"}, set()),
     "training": ({"core", "datasets", "transcript", "features", "model", "metrics"}, {"torch", "filelock", "ftfy"}),
