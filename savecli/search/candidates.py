@@ -89,6 +89,17 @@ def videos_by_name(archive: Archive, text: str, eligible: Eligible, *, count: in
     return tuple(dict.fromkeys(row["video_id"] for row in rows))
 
 
+def nearest_clips(
+    tables: VectorTables, column: str, vector: npt.NDArray[np.float32], eligible: Eligible, *, count: int
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Vectors `(D,)` in `column` (`seen` or `said`) by clip id, those nearest to a query vector `(D,)` first."""
+    query = tables.vectors.search(vector, vector_column_name=column).distance_type("cosine").limit(count)
+    query = _probing(_filtered(query, eligible), tables.vectors, column, eligible)
+    rows = query.select(["clip_id", column, "_distance"]).to_list()
+    rows.sort(key=lambda row: (row["_distance"], row["clip_id"]))
+    return {row["clip_id"]: np.asarray(row[column], dtype=np.float32) for row in rows}
+
+
 def clips_by_vector(
     tables: VectorTables,
     column: str,
@@ -99,15 +110,11 @@ def clips_by_vector(
     count: int,
 ) -> Proposal:
     """Clips whose `column` (`seen` or `said`) is nearest to a query vector `(D,)`, by cosine."""
-    query = tables.vectors.search(vector, vector_column_name=column).distance_type("cosine").limit(count)
-    query = _probing(_filtered(query, eligible), tables.vectors, column, eligible)
-    rows = query.select(["clip_id", column, "_distance"]).to_list()
-    if not rows:
+    nearest = nearest_clips(tables, column, vector, eligible, count=count)
+    if not nearest:
         return Proposal()
-    rows.sort(key=lambda row: (row["_distance"], row["clip_id"]))
-    vectors = np.asarray([row[column] for row in rows], dtype=np.float32)
-    similarity = np.asarray([1.0 - row["_distance"] for row in rows], dtype=np.float32)
-    return Proposal(tuple(row["clip_id"] for row in rows), levels_of(similarity, vectors, column, calibration))
+    vectors = np.stack(list(nearest.values()))
+    return Proposal(tuple(nearest), levels_of(vectors @ vector, vectors, column, calibration))
 
 
 def fetch_clips(archive: Archive, clip_ids: Sequence[str]) -> list[ClipRow]:

@@ -57,27 +57,28 @@ def exact_logits(
 
 def proposal_by_logits(
     tables: VectorTables,
-    clip_ids: Iterable[str],
+    nearest: Mapping[str, Vectors],
+    others: Iterable[str],
     text: Vectors,
     scoring: ScoringRecord,
     calibration: Calibration | None,
 ) -> Proposal:
-    """The clips that have vectors, by the model's own similarity, best first.
+    """Clips by the model's own similarity, best first; equal ones by id.
 
     Args:
-        clip_ids: what the first stage proposed.
+        nearest: pooled embeddings by clip id, what the first stage found by vectors.
+        others: ids of what it found by words; those without vectors are left out.
         text: `(D,)` unit, the query.
     """
-    ids = set(clip_ids)
-    pooled = _pooled_of(tables.vectors, ids)
+    pooled = {**nearest, **_pooled_of(tables.vectors, set(others) - nearest.keys())}
     if not pooled:
         return Proposal()
     kept = sorted(pooled)
     vectors = np.stack([pooled[clip_id] for clip_id in kept])
     frames = None
     if scoring.kind == "joint":
-        held = _frames_of(tables.frames, ids, dimension=vectors.shape[1])
-        none = np.zeros((0, vectors.shape[1]), np.float32)
+        held = _frames_of(tables.frames, set(kept), dimension=len(text))
+        none = np.zeros((0, len(text)), np.float32)
         frames = [held.get(clip_id, none) for clip_id in kept]
     logits = exact_logits(text, vectors, frames, scoring)
     levels = levels_of(vectors @ text, vectors, "seen", calibration)
@@ -90,6 +91,8 @@ def proposal_by_logits(
 
 
 def _pooled_of(table: Any, clip_ids: set[str]) -> Mapping[str, Vectors]:
+    if not clip_ids:
+        return {}
     rows = _rows(table, clip_ids, "seen IS NOT NULL", ["clip_id", "seen"])
     values = rows.column("seen").combine_chunks()
     if not len(values):

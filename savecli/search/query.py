@@ -22,6 +22,7 @@ from savecli.search.candidates import (
     clips_by_words,
     fetch_clips,
     is_searchable,
+    nearest_clips,
     num_candidates,
     videos_by_name,
 )
@@ -126,11 +127,12 @@ def _candidates(archive: Archive, request: Request, eligible: Eligible, encode_t
         vector = encode_text([request.text])[0]
         calibration = read_calibration(archive, encoder)
         candidates.is_fused = encoder.is_fused
-        if "seen" in request.signals:
+        if "seen" in request.signals and encoder.scoring is None:
             candidates.seen = clips_by_vector(tables, "seen", vector, eligible, calibration, count=count)
-            if encoder.scoring is not None:
-                proposed = {*candidates.seen.clip_ids, *(clip.clip_id for clip in candidates.said.clips)}
-                candidates.seen = proposal_by_logits(tables, proposed, vector, encoder.scoring, calibration)
+        elif "seen" in request.signals and encoder.scoring is not None:
+            nearest = nearest_clips(tables, "seen", vector, eligible, count=count)
+            by_words = [clip.clip_id for clip in candidates.said.clips]
+            candidates.seen = proposal_by_logits(tables, nearest, by_words, vector, encoder.scoring, calibration)
         if "said" in request.signals and encoder.scoring is None:  # a model of ours makes no vector of words alone
             candidates.meant = clips_by_vector(tables, "said", vector, eligible, calibration, count=count)
     return candidates

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from savecli.archive.create import create_archive
 from savecli.archive.encoder import encoder_record, load_encoder, load_text_encoder, reopen_encoder, resolve_encoder
 from savecli.archive.manifest import EncoderRecord, Manifest, ScoringRecord, read_manifest, write_manifest
 from savecli.archive.plan import Todo
 from savecli.archive.prepare import ClipReady, prepare_again, prepare_video
 from savecli.archive.save_encoder import SaveEncoder, load_save_encoder
+from savecli.archive.schema import ClipRow
 from savecli.core.errors import UsageError, WeightsError
 from savecli.core.records import NO_SPEECH, ClipInput, Transcript, VideoFile, VideoInfo
 from savecli.datasets.base import Caption, DatasetClip
@@ -22,7 +24,7 @@ from savecli.media.probe import probe_video
 from savecli.model.checkpoint import PREPROCESS, Checkpoint, load_checkpoint
 from savecli.model.hub import Hub
 from savecli.model.records import VideoEncoding
-from savecli.search.exact import exact_logits
+from savecli.search.exact import exact_logits, proposal_by_logits
 from savecli.training.batches import Collator, inputs_on_device
 from savecli.training.files import FileSource
 from tests.make_checkpoint import NUM_FRAMES, make_checkpoint
@@ -170,6 +172,35 @@ def test_a_clip_without_frames_comes_last():
     assert empty == -np.inf
     assert whole == pytest.approx(100 + np.log(2) / 4)
     assert len(exact_logits(text, pooled[:0], [], scoring)) == 0
+
+
+def test_candidates_of_words_are_scored_too(folders, video, tmp_path):
+    """Those that the vectors did not propose; a clip without a picture has no score, and no place."""
+    encoder, model = encoder_of(folders["save-plus"]), load_checkpoint(folders["save-plus"]).model
+    record = encoder_record(resolve_encoder(str(folders["save-plus"]), hub=OFFLINE))
+    archive = create_archive(tmp_path / "test.save")
+    tables = archive.make_vector_tables(record)
+    clips = [clip_of(video(f"{colour}.mp4", scenes=(colour,)), encoder) for colour in ("red", "blue")]
+    embeddings = encoder.encode_clips([*clips, ClipInput(clips[0].span)])
+    archive.add_vectors([ClipRow("video", idx, 0.0, 3.0) for idx in range(3)], embeddings, tables)
+    text = encoder.encode_text(["a dog"])[0]
+    found = proposal_by_logits(
+        archive.vector_tables(record),
+        {"video:1": embeddings[1].pooled},
+        ["video:0", "video:1", "video:2", "gone:0"],
+        text,
+        record.scoring,
+        None,
+    )
+    frames = torch.stack([torch.from_numpy(item.frames).float() for item in embeddings[:2]])
+    pooled = torch.from_numpy(np.stack([item.pooled for item in embeddings[:2]]))
+    mask = torch.ones(frames.shape[:2], dtype=torch.bool)
+    with torch.inference_mode():
+        expected = model.similarity(torch.from_numpy(text)[None], VideoEncoding(frames, pooled, mask, pooled))[0]
+    assert dict(zip(found.clip_ids, found.logits, strict=True)) == {
+        f"video:{idx}": pytest.approx(float(logit), abs=1e-4) for idx, logit in enumerate(expected)
+    }
+    assert list(found.logits) == sorted(found.logits, reverse=True)
 
 
 class TestChoosing:
