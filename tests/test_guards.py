@@ -29,11 +29,17 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "media": ({"core"}, {"av"}),
     "transcript": ({"core", "media"}, {"faster_whisper", "pocketsphinx", "huggingface_hub", "ctranslate2", "tqdm"}),
     "features": ({"core"}, {"torch", "tokenizers"}),
-    "model": ({"core"}, {"torch", "open_clip", "transformers", "safetensors", "huggingface_hub", "tqdm"}),
+    "model": (
+        {"core"},
+        {"torch", "open_clip", "transformers", "safetensors", "huggingface_hub", "tqdm", "onnxruntime"},
+    ),
     "metrics": ({"core"}, set()),
     "datasets": ({"core"}, set()),
     "training": ({"core", "datasets", "transcript", "features", "model", "metrics"}, {"torch", "filelock", "ftfy"}),
-    "archive": ({"core", "media", "transcript", "features", "model"}, {"lancedb", "pyarrow", "filelock", "torch"}),
+    "archive": (
+        {"core", "media", "transcript", "features", "model"},
+        {"lancedb", "pyarrow", "filelock", "torch", "ftfy"},
+    ),
     "search": ({"core", "archive"}, {"lancedb"}),
     "cli": (
         {"core", "media", "transcript", "features", "model", "metrics", "archive", "search", "datasets", "training"},
@@ -41,7 +47,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
 }
 # Where files become model inputs, a room reads more than its others may.
-MORE_ROOMS = {"features/inputs.py": {"media", "transcript"}}
+MORE_ROOMS = {"search/text_encoder.py": {"model"}, "features/inputs.py": {"media", "transcript"}}
 # Name of the module where it differs from the name of the distribution.
 MODULE_OF = {"open_clip_torch": "open_clip"}
 # Declared without being imported by name: what other libraries load at run time.

@@ -21,8 +21,8 @@ from savecli.model.text import TextBranch
 from savecli.model.vision import VisionBranch
 
 # Clips at a time. A CPU gains nothing beyond a few dozen frames; a GPU wants some hundreds.
-_CLIPS_ON_CPU = 4
-_CLIPS_ON_GPU = 32
+CLIPS_ON_CPU = 4
+CLIPS_ON_GPU = 32
 _TEXTS = 64
 
 
@@ -35,6 +35,11 @@ class TextEncoder:
         self._device = device
         self._precision = precision
         self._batches = Batches(_TEXTS)
+
+    @property
+    def branch(self) -> TextBranch:
+        """The text side as a module."""
+        return self._branch
 
     def encode_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """`(N, D)` unit vectors. Beyond the context (77 tokens, about 55 words) a text loses its end."""
@@ -163,7 +168,7 @@ def load_clip_encoder(
         pixels=source.config.pixels,
         device=place,
         precision=precision,
-        batch_size=batch_size or (_CLIPS_ON_CPU if place.type == "cpu" else _CLIPS_ON_GPU),
+        batch_size=batch_size or (CLIPS_ON_CPU if place.type == "cpu" else CLIPS_ON_GPU),
     )
 
 

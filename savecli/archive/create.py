@@ -75,7 +75,11 @@ def _check_empty(db: Any, folder: Path) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return name.endswith((".lance", ".tmp", ".npz")) or name in {"write.lock", "writing", FILE_NAME}
+    return (
+        name.endswith((".lance", ".tmp", ".npz"))
+        or name.startswith("text_")
+        or name in {"write.lock", "writing", FILE_NAME}
+    )
 
 
 def _check_hard_links(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from savecli.archive.manifest import EncoderRecord
@@ -11,11 +12,13 @@ from savecli.core.encoder import Encoder
 from savecli.core.errors import SaveError, UsageError, WeightsError
 from savecli.core.progress import NoProgress, Progress
 from savecli.core.records import ClipInput, InputNeeds
+from savecli.model.clip_config import CONFIG_FILE
 from savecli.model.clip_spec import DEFAULT_CLIP, SPELLINGS, parse_clip_spec
 from savecli.model.clip_weights import ClipSource, fetch_clip, find_clip
 from savecli.model.hub import Hub
 
 if TYPE_CHECKING:
+    from savecli.archive.checkpoint_source import CheckpointSource
     from savecli.archive.clip_encoder import TextEncoder
 
 # As CLIP4Clip samples a clip (Luo et al. 2022, section 4.1), and SAVE after it.
@@ -29,13 +32,15 @@ class EncoderChoice:
     """An encoder that can be had, and why it was taken.
 
     Args:
-        name: as the user spells it and an archive stores it: `words`, `clip:ViT-B-32/openai`, `clip:/models/mine`.
+        name: as the user spells it and an archive stores it: `words`, `clip:ViT-B-32/openai`, `clip:/models/mine`,
+            `tiny-world`, `/runs/mine/best`.
         label: for the plan line: `clip ViT-B-32 (openai)`.
         reason: why this one; "" when it was asked for by name and needs no explanation.
         better: how to get a better one; "" when there is none.
         needs: what each clip must bring.
         dimension: width of its vectors; 0 for `words`.
-        clip: where its weights are; None for `words`.
+        clip: where its weights are; None for other encoders.
+        checkpoint: the same of a model of ours.
     """
 
     name: str
@@ -45,6 +50,7 @@ class EncoderChoice:
     needs: InputNeeds
     dimension: int
     clip: ClipSource | None = None
+    checkpoint: CheckpointSource | None = None
 
     @property
     def download_bytes(self) -> int:
@@ -73,11 +79,13 @@ class WordsEncoder:
         raise AssertionError("the `words` encoder has no vectors; ask `dimension` first")
 
 
-def resolve_encoder(spec: str, *, hub: Hub) -> EncoderChoice:
+def resolve_encoder(spec: str, *, hub: Hub, imported: Path | None = None) -> EncoderChoice:
     """The encoder that `spec` asks for; loads no model and downloads nothing, but may ask whether the hub is there.
 
     Args:
-        spec: `auto`, `words`, or a CLIP spelling (see `savecli.model.clip_spec`).
+        spec: `auto`, `words`, a CLIP spelling (see `savecli.model.clip_spec`), or a model of ours: `tiny-world`, the
+            name of an imported one, or a folder.
+        imported: folder of imported models, one folder each.
 
     Raises:
         UsageError: no such encoder.
@@ -88,9 +96,7 @@ def resolve_encoder(spec: str, *, hub: Hub) -> EncoderChoice:
     if spec == "words":
         return _words_choice(reason="", better="")
     if spec.partition(":")[0] != "clip":
-        raise UsageError(
-            f"unknown encoder `{spec}`", why=f"allowed: `auto`, `words`, {SPELLINGS}", fix="name one of these"
-        )
+        return _checkpoint_choice(spec, hub, imported)
     source = find_clip(parse_clip_spec(spec), hub)
     if source.weights is None and not hub.reachable:
         raise WeightsError(
@@ -103,6 +109,16 @@ def resolve_encoder(spec: str, *, hub: Hub) -> EncoderChoice:
 
 def encoder_record(choice: EncoderChoice) -> EncoderRecord:
     """What an archive stores of an encoder whose weights are here; hashes them, and loads no model."""
+    ours = choice.checkpoint
+    if ours is not None:
+        return EncoderRecord(
+            name=choice.name,
+            label=choice.label,
+            fingerprint=ours.fingerprint,
+            dimension=choice.dimension,
+            senses=ours.senses,
+            scoring=ours.scoring,
+        )
     fingerprint = WordsEncoder.fingerprint if choice.clip is None else choice.clip.fingerprint
     return EncoderRecord(name=choice.name, label=choice.label, fingerprint=fingerprint, dimension=choice.dimension)
 
@@ -138,6 +154,10 @@ def load_encoder(
         WeightsError: weights that cannot be had or loaded.
     """
     choice = fetch_encoder(choice, hub=hub, progress=progress)
+    if choice.checkpoint is not None:
+        from savecli.archive.save_encoder import load_save_encoder  # loads torch
+
+        return load_save_encoder(choice.checkpoint, device=device, batch_size=batch_size, num_threads=num_threads)
     if choice.clip is None:
         return WordsEncoder()
     from savecli.archive.clip_encoder import load_clip_encoder  # loads torch
@@ -169,7 +189,7 @@ def reopen_encoder(record: EncoderRecord, *, hub: Hub) -> EncoderChoice:
 def load_text_encoder(
     record: EncoderRecord, *, hub: Hub, device: str = "cpu", progress: Progress = _NO_PROGRESS
 ) -> TextEncoder:
-    """The query side of an archive's encoder.
+    """The query side of an archive's encoder, in torch; `savecli.search.text_encoder` does without where it can.
 
     The CPU by default: one query takes it less time than waking a GPU.
 
@@ -180,6 +200,10 @@ def load_text_encoder(
     if not choice.is_here:
         choice = fetch_encoder(choice, hub=hub, progress=progress)
         _check_same(record, choice)
+    if choice.checkpoint is not None:
+        from savecli.archive.save_encoder import load_save_text_encoder  # loads torch
+
+        return load_save_text_encoder(choice.checkpoint, device=device)
     if choice.clip is None:
         raise AssertionError("the `words` encoder has no vectors; ask `dimension` first")
     from savecli.archive.clip_encoder import load_clip_text_encoder  # loads torch
@@ -190,9 +214,10 @@ def load_text_encoder(
 def _check_same(record: EncoderRecord, choice: EncoderChoice) -> None:
     if encoder_record(choice).fingerprint == record.fingerprint:
         return
+    changed = choice.clip.weights if choice.clip else choice.checkpoint.folder if choice.checkpoint else record.label
     raise WeightsError(
         f"the weights of `{record.name}` are not the ones this archive was made with",
-        why=f"{choice.clip.weights if choice.clip else record.label} or its settings have changed since",
+        why=f"{changed} or its settings have changed since",
         fix=f"bring the old weights back, or encode anew: `save index --encoder {record.name} --rebuild`",
     )
 
@@ -207,6 +232,24 @@ def _auto_choice(hub: Hub) -> EncoderChoice:
         reason=f"CLIP weights are not here and the hub cannot be reached ({hub.obstacle})",
         better="to search what is seen as well: `save models pull clip`, then `save index --encoder clip --rebuild`",
     )
+
+
+def _checkpoint_choice(spec: str, hub: Hub, imported: Path | None) -> EncoderChoice:
+    """A model of ours, or a folder that turns out to hold a CLIP."""
+    from savecli.archive.checkpoint_source import find_checkpoint  # loads torch
+    from savecli.model.open_checkpoint import checkpoint_folder
+
+    try:
+        if not spec:
+            raise UsageError("no name was given")
+        folder = checkpoint_folder(spec, imported=imported).absolute()
+    except UsageError as error:
+        allowed = f"`auto`, `words`, {SPELLINGS}, `tiny-world`, the name of an imported model, or a model's folder"
+        raise UsageError(f"unknown encoder `{spec}`", why=f"{error}; allowed: {allowed}", fix=error.fix) from error
+    if (folder / CONFIG_FILE).is_file():
+        return resolve_encoder(f"clip:{folder}", hub=hub)
+    source = find_checkpoint(folder, spec)
+    return EncoderChoice(source.name, source.label, "", "", source.needs, source.dimension, checkpoint=source)
 
 
 def _clip_choice(source: ClipSource, *, reason: str) -> EncoderChoice:

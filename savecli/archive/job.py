@@ -15,6 +15,7 @@ from savecli.archive.encoder import (
     encoder_record,
     fetch_encoder,
     load_encoder,
+    load_text_encoder,
     reopen_encoder,
     resolve_encoder,
 )
@@ -26,6 +27,7 @@ from savecli.archive.prepare import Transcriber, moved_row
 from savecli.archive.run import IndexReport, apply_renewals, rows_without_vectors, run_index, run_reencode
 from savecli.archive.schema import VideoRow
 from savecli.archive.store import Archive
+from savecli.archive.text_side import keep_text_side
 from savecli.archive.upkeep import finish
 from savecli.core.errors import SaveError, UsageError, WeightsError
 from savecli.core.progress import Progress
@@ -46,6 +48,7 @@ class IndexSettings:
         encoder: an encoder's name, or None for the archive's own (`auto` for a new archive).
         rebuild: permission to replace the archive's vectors by those of another encoder.
         jobs: files decoded and transcribed at a time.
+        imported: folder of imported models, whose names are encoders too.
     """
 
     roots: tuple[Path, ...]
@@ -56,6 +59,7 @@ class IndexSettings:
     jobs: int = 2
     device: str = "auto"
     batch_size: int | None = None
+    imported: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -167,22 +171,23 @@ def carry_out(
         has_news |= _swap_if_complete(archive)
     if has_news:
         finish(archive)
-    _calibrate_if_missing(archive, settings, hub=hub)
+    _complete_vectors(archive, settings, hub=hub)
     return IndexReport()
 
 
-def _calibrate_if_missing(archive: Archive, settings: IndexSettings, *, hub: Hub) -> None:
-    """Make good what a run that was killed at its very end left out."""
+def _complete_vectors(archive: Archive, settings: IndexSettings, *, hub: Hub) -> None:
+    """Make good what a run that was killed at its very end left out, or a version of save that knew no text sides."""
     record = archive.manifest.encoder
     tables = archive.vector_tables(record)
-    if record is None or tables is None or read_calibration(archive, record) is not None:
+    if record is None or tables is None:
         return
     try:
-        encoder = load_encoder(reopen_encoder(record, hub=hub), hub=hub, device=settings.device)
+        keep_text_side(archive.folder, record, lambda: load_text_encoder(record, hub=hub).branch)
+        if read_calibration(archive, record) is None:
+            encoder = load_encoder(reopen_encoder(record, hub=hub), hub=hub, device=settings.device)
+            calibrate(archive, encoder, record, tables)
     except WeightsError as error:
-        log.warning("not calibrated: %s", error)
-        return
-    calibrate(archive, encoder, record, tables)
+        log.warning("neither calibrated nor exported: %s", error)
 
 
 def _encode(
@@ -217,6 +222,7 @@ def _encode(
             archive, survey.to_reencode, encoder=encoder, tables=tables, executor=executor, progress=progress
         )
         report = report.joined(again)
+    keep_text_side(archive.folder, record, lambda: load_text_encoder(record, hub=hub).branch)
     _swap_if_complete(archive)
     finish(archive)
     if tables is not None:
@@ -240,10 +246,10 @@ def _asked_for(own: EncoderRecord | None, settings: IndexSettings, hub: Hub) -> 
     if own is None or settings.rebuild:
         # Without a name the encoder that made the vectors makes them anew: `auto` might choose `words` and lose them.
         again = own.name if own is not None and own.dimension else "auto"
-        return resolve_encoder(settings.encoder or again, hub=hub)
+        return resolve_encoder(settings.encoder or again, hub=hub, imported=settings.imported)
     if settings.encoder in (None, "auto", own.name):
         return None
-    choice = resolve_encoder(settings.encoder or "auto", hub=hub)
+    choice = resolve_encoder(settings.encoder or "auto", hub=hub, imported=settings.imported)
     if choice.name == own.name:
         return None
     raise SaveError(

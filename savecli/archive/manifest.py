@@ -7,11 +7,29 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 from savecli.archive.schema import MIGRATIONS, SCHEMA_VERSION
 from savecli.core.errors import SaveError
 
 FILE_NAME = "archive.json"
+
+Sense = Literal["seen", "heard", "said"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringRecord:
+    """What a model's own similarity takes besides the vectors; see `savecli.search.exact`.
+
+    Args:
+        kind: by the pooled embedding alone, or by its mean with the per-frame log-sum-exp.
+        temperature: the paper's tau.
+        logit_scale: by how much similarities are multiplied.
+    """
+
+    kind: Literal["pooled", "joint"]
+    temperature: float
+    logit_scale: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +41,21 @@ class EncoderRecord:
         label: how it is shown.
         fingerprint: equal fingerprints give equal vectors.
         dimension: width of the vectors; 0 for none.
+        senses: what of a clip is in its vectors, if there are any.
+        scoring: how exactly a query is compared with candidates; None is by the cosine of the pooled vector.
     """
 
     name: str
     label: str
     fingerprint: str
     dimension: int
+    senses: tuple[Sense, ...] = ("seen",)
+    scoring: ScoringRecord | None = None
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether a match of the vectors may come from more than what is seen."""
+        return len(self.senses) > 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +124,15 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     Path(draft.name).replace(folder / FILE_NAME)
 
 
-def _encoder_record(data: dict[str, object] | None) -> EncoderRecord | None:
-    return EncoderRecord(**data) if data else None  # type: ignore[arg-type]  # a wrong type is a TypeError above
+def _encoder_record(data: dict[str, Any] | None) -> EncoderRecord | None:
+    """The record; a file of schema 1 knows neither senses nor scoring, and has what stands for them by default."""
+    if not data:
+        return None
+    held = dict(data)
+    scoring = held.pop("scoring", None)
+    if "senses" in held:
+        held["senses"] = tuple(held["senses"])
+    return EncoderRecord(**held, scoring=ScoringRecord(**scoring) if scoring else None)
 
 
 def _migrated(folder: Path, manifest: Manifest) -> Manifest:
@@ -109,7 +143,9 @@ def _migrated(folder: Path, manifest: Manifest) -> Manifest:
             fix="upgrade: `pip install --upgrade savecli`",
         )
     while manifest.schema_version < SCHEMA_VERSION:
-        MIGRATIONS[manifest.schema_version - 1](folder)
+        migrate = MIGRATIONS[manifest.schema_version - 1]
         manifest = replace(manifest, schema_version=manifest.schema_version + 1)
-        write_manifest(folder, manifest)
+        if migrate is not None:
+            migrate(folder)
+            write_manifest(folder, manifest)
     return manifest

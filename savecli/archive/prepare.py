@@ -16,7 +16,7 @@ from savecli.archive.schema import ClipRow, VideoRow
 from savecli.archive.speech import SpeechTrack
 from savecli.core.errors import MediaError
 from savecli.core.records import ClipInput, Frame, InputNeeds, Span, Transcript, VideoInfo
-from savecli.media.clips import read_clips
+from savecli.media.clips import SoundTrack, read_clips
 from savecli.media.frames import read_frames
 from savecli.media.probe import probe_video
 from savecli.media.sampling import uniform_times
@@ -122,9 +122,11 @@ def prepare_again(
             frames = read_frames(path, times_s, short_side=needs.short_side)
         else:
             frames = iter(())
+        sound = SoundTrack(path, needs.audio_rate_hz) if needs.audio_rate_hz is not None and row.has_sound else None
         for clip in clips:
             taken = tuple(frame for _, frame in zip(range(needs.num_frames), frames, strict=False))
-            yield ClipReady(path, clip, ClipInput(_span(clip), _without_repeats(taken), clip.text))
+            waveform = sound.take(_span(clip), is_last=clip is clips[-1]) if sound is not None else None
+            yield ClipReady(path, clip, ClipInput(_span(clip), _without_repeats(taken), clip.text, waveform))
     except (MediaError, OSError) as error:
         yield VideoFailed(path, reason_of(error))
         return

@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 VIDEOS = pa.schema(
     [
@@ -185,4 +185,6 @@ def video_from_dict(row: dict[str, Any]) -> VideoRow:
 
 
 # Migration N rewrites the archive folder from version N to N + 1. Append; never edit one that was released.
-MIGRATIONS: tuple[Callable[[Path], None], ...] = ()
+# None where only `archive.json` differs: it is understood as it is, and the next index run writes it anew. A query must
+# not: it may run beside a writer, or on a disk that cannot be written.
+MIGRATIONS: tuple[Callable[[Path], None] | None, ...] = (None,)  # 2: how an encoder scores, and what its vectors hold

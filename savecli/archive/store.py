@@ -27,6 +27,7 @@ from savecli.archive.schema import (
     vectors_schema,
     video_from_dict,
 )
+from savecli.archive.text_side import drop_text_sides_of_others
 from savecli.core.errors import SaveError
 from savecli.core.records import ClipEmbedding
 
@@ -190,13 +191,14 @@ class Archive:
             self.failures.delete(sql_in("path", paths))
 
     def drop_vectors_of_others(self, record: EncoderRecord) -> None:
-        """Delete the vectors and calibrations of every encoder but this one."""
+        """Delete the vectors, calibrations and text sides of every encoder but this one."""
         for name in self._content_tables():
             if name != "clips" and not name.endswith(record.fingerprint[:12]):
                 self._db.drop_table(name)
         for path in self.folder.glob("background_*.npz"):
             if not path.stem.endswith(record.fingerprint[:12]):
                 path.unlink()
+        drop_text_sides_of_others(self.folder, record)
 
     def table_names(self) -> list[str]:
         """Names of the tables on disk; a folder that a kill left before its first commit is not one yet."""

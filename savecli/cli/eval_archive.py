@@ -31,10 +31,10 @@ def evaluate_labelled(archive_folder: Path, queries: Path, *, form: str | None) 
     with shown_progress() as progress:
         encode_text = None
         if encoder is not None and encoder.dimension > 0:
-            from savecli.archive.encoder import load_text_encoder
             from savecli.model.hub import Hub
+            from savecli.search.text_encoder import load_query_encoder
 
-            encode_text = load_text_encoder(encoder, hub=Hub(), progress=progress).encode_text
+            encode_text = load_query_encoder(archive, hub=Hub(), for_many=True, progress=progress)
         report = evaluate_archive(archive, queries.expanduser(), encode_text=encode_text, progress=progress)
     _print(report, archive_folder, form)
     _tell_problems(report)

@@ -31,9 +31,9 @@ def _default_jobs() -> int:
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out matching files or folders (repeatable).")
 @click.option(
     "--encoder",
-    metavar="NAME",
+    metavar="NAME|FOLDER",
     show_default="the archive's own; for a new archive the best that can be had",
-    help="auto, words, clip, or clip:MODEL/PRETRAINED; see `save models`.",
+    help="auto, words, clip, clip:MODEL/PRETRAINED, tiny-world, or a trained or imported model; see `save models`.",
 )
 @click.option(
     "--rebuild",
@@ -88,6 +88,7 @@ def index(
     connected; `save remove` deletes.
     """
     from savecli.archive.job import IndexSettings
+    from savecli.cli.models import imported_models
     from savecli.transcript.choose import SpeechConfig
 
     settings = IndexSettings(
@@ -99,6 +100,7 @@ def index(
         jobs=jobs,
         device=device,
         batch_size=batch_size,
+        imported=imported_models(),
     )
     config = SpeechConfig(source=speech, allow_download=not offline)
     if whisper_model is not None:

@@ -95,6 +95,8 @@ def query(
     encode_text = _text_encoder(archive, offline=offline) if needs_text_encoder(archive, request) else None
     answer = search_videos(archive, request, encode_text=encode_text)
     remember(answer)
+    for note in answer.notes:
+        click.echo(note, err=True)
     if not answer.videos:
         click.echo(_nothing_found(answer), err=True)
         return NOTHING_FOUND
@@ -122,15 +124,13 @@ def _pattern(text: str) -> str:
 
 
 def _text_encoder(archive: Archive, *, offline: bool) -> EncodeText:
-    """The archive's own text encoder; loads its model."""
-    from savecli.archive.encoder import load_text_encoder
+    """The text side of the archive's own encoder."""
     from savecli.cli.progress_bar import shown_progress
     from savecli.model.hub import Hub
+    from savecli.search.text_encoder import load_query_encoder
 
-    record = archive.manifest.encoder
-    assert record is not None
     with shown_progress() as progress:
-        return load_text_encoder(record, hub=Hub(offline=offline), progress=progress).encode_text
+        return load_query_encoder(archive, hub=Hub(offline=offline), progress=progress)
 
 
 def _nothing_found(answer: Answer) -> str:

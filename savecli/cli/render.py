@@ -132,14 +132,16 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 
 
 def moment_json(moment: Moment) -> dict[str, Any]:
-    """A moment; a kind of evidence it lacks is null."""
+    """A moment; a kind of evidence it lacks is null. `matched` and `logit` only come from a model of ours."""
     snippet = moment.snippet
     return {
         "start_s": round(moment.start_s, 3),
         "end_s": round(moment.end_s, 3),
         "score": moment.score,
         "confidence": moment.confidence,
+        **({} if moment.logit is None else {"logit": round(moment.logit, 6)}),
         "ranks": {
+            **({} if moment.ranks.matched is None else {"matched": moment.ranks.matched}),
             "seen": moment.ranks.seen,
             "heard": moment.ranks.heard,
             "said": moment.ranks.said,
@@ -170,7 +172,13 @@ def _evidence(ranks: Ranks) -> str:
     """`said 1 · seen 4`, the strongest first."""
     found = [
         (place, name)
-        for name, place in (("seen", ranks.seen), ("heard", ranks.heard), ("said", ranks.said), ("name", ranks.named))
+        for name, place in (
+            ("matched", ranks.matched),
+            ("seen", ranks.seen),
+            ("heard", ranks.heard),
+            ("said", ranks.said),
+            ("name", ranks.named),
+        )
         if place is not None
     ]
     return " · ".join(f"{name} {place}" for place, name in sorted(found))

@@ -87,6 +87,11 @@ def read_clip_frames(path: Path, span: Span | None, form: FrameFormat) -> Pixels
         MediaError: the file cannot be read, or no frame of the clip can be decoded.
     """
     frames = _spread_frames(path, span, num_frames=form.num_frames, short_side=form.image_size)
+    return square_frames(frames, form)
+
+
+def square_frames(frames: Sequence[Frame], form: FrameFormat) -> Pixels:
+    """`(F, S, S, 3)` uint8 RGB of decoded frames, at least one, scaled and cut as a model sees them."""
     squares = [_squared(run, form) for _, run in groupby(frames, key=lambda frame: frame.pixels.shape)]
     return np.concatenate(squares)
 
@@ -105,8 +110,11 @@ def read_clip_sound(path: Path, span: Span | None, form: SoundFormat) -> ClipSou
         MediaError: the file cannot be opened, or its sound cannot be decoded.
     """
     blocks = _sound_blocks(path, span, rate_hz=RATE_HZ)
-    if blocks is None:
-        return None
+    return None if blocks is None else clip_sound(blocks, form)
+
+
+def clip_sound(blocks: Iterator[Waveform], form: SoundFormat) -> ClipSound | None:
+    """The filter banks of a clip's sound, mono at 16 kHz in blocks of any size; None where it is too short for one."""
     if form.kind == "whisper":
         return _whisper_sound(blocks, form)
     if form.fit == "windows":

@@ -21,6 +21,9 @@ from savecli.media.spans import MAX_CLIP_S, MIN_CLIP_S, clip_spans, next_border
 # Rarer frames than this miss too many picture cuts (1.2 a second find 97 % of hard ones).
 _MAX_STEP_S = 1 / 1.2
 
+# By how much the sound of a file may outlast what its header and packets say; a packet of the slowest codec is shorter.
+_MOST_PADDING_S = 0.5
+
 
 def read_clips(
     info: VideoInfo, *, utterances: Sequence[Utterance] = (), needs: InputNeeds, num_threads: int = 1
@@ -38,13 +41,13 @@ def read_clips(
     Raises:
         MediaError: the file cannot be read, or not one of its frames can be decoded.
     """
-    sound = _Sound(info.path, needs.audio_rate_hz) if needs.audio_rate_hz is not None and info.audio else None
+    sound = SoundTrack(info.path, needs.audio_rate_hz) if needs.audio_rate_hz is not None and info.audio else None
     if needs.num_frames == 0:
         parts: Iterable[_Part] = map(_Part, clip_spans(info.duration_s, utterances=utterances))
     else:
         parts = _pictured_parts(info.path, utterances, needs, num_threads=num_threads)
     for part in parts:
-        waveform = sound.take(part.span) if sound is not None else None
+        waveform = sound.take(part.span, is_last=part.is_last) if sound is not None else None
         yield ClipInput(span=part.span, frames=part.frames, waveform=waveform)
 
 
@@ -54,6 +57,7 @@ class _Part:
 
     span: Span
     frames: tuple[Frame, ...] = ()
+    is_last: bool = False
 
 
 def _pictured_parts(
@@ -61,7 +65,8 @@ def _pictured_parts(
 ) -> Iterator[_Part]:
     duration_s = measured_duration_s(path)
     if duration_s <= MAX_CLIP_S:
-        yield _Part(Span(0.0, duration_s), _frames_of_short(path, duration_s, needs, num_threads=num_threads))
+        frames = _frames_of_short(path, duration_s, needs, num_threads=num_threads)
+        yield _Part(Span(0.0, duration_s), frames, is_last=True)
         return
     # So fine that the shortest clip gets all its frames; the thousandth keeps rounding from costing one.
     step_s = min(0.999 * MIN_CLIP_S / needs.num_frames, _MAX_STEP_S)
@@ -72,7 +77,8 @@ def _pictured_parts(
         while first < len(utterances) and utterances[first].end_s <= start_s:
             first += 1
         border_s = next_border(start_s, duration_s, utterances=utterances[first:], cuts_s=grid.cuts_s)
-        yield _Part(Span(start_s, border_s), evenly_spread(grid.taken_before(border_s), needs.num_frames))
+        frames = evenly_spread(grid.taken_before(border_s), needs.num_frames)
+        yield _Part(Span(start_s, border_s), frames, is_last=border_s >= duration_s)
         start_s = border_s
 
 
@@ -128,7 +134,7 @@ class _Grid:
         return _distinct(taken)
 
 
-class _Sound:
+class SoundTrack:
     """The video's waveform, handed out clip by clip."""
 
     def __init__(self, path: Path, rate_hz: int) -> None:
@@ -137,9 +143,14 @@ class _Sound:
         self._position = 0
         self._held: Waveform = np.zeros(0, np.float32)
 
-    def take(self, span: Span) -> Waveform | None:
-        """The span's samples, fewer where the sound ends in it, None where it has ended; spans follow one another."""
-        num_wanted = round(span.end_s * self._rate_hz) - self._position
+    def take(self, span: Span, *, is_last: bool = False) -> Waveform | None:
+        """The span's samples, fewer where the sound ends in it, None where it has ended; spans follow one another.
+
+        The last clip also takes what comes right after the video's end: encoders fill up their last packet, and models
+        are trained on whole files.
+        """
+        end_s = span.end_s + (_MOST_PADDING_S if is_last else 0.0)
+        num_wanted = round(end_s * self._rate_hz) - self._position
         while len(self._held) < num_wanted and (block := next(self._blocks, None)) is not None:
             self._held = np.concatenate([self._held, block])
         waveform, self._held = self._held[:num_wanted], self._held[num_wanted:]

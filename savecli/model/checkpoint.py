@@ -113,6 +113,21 @@ def checkpoint_fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def checkpoint_logit_scale(folder: Path) -> float:
+    """By how much the model multiplies similarities; reads nothing else of the weights.
+
+    Raises:
+        WeightsError: the file is missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt") as file:
+            return float(file.get_tensor("logit_scale").exp())
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"cannot load {folder / WEIGHTS}", why=str(error), fix="copy the folder again") from error
+
+
 def preprocessing(config: ModelConfig) -> dict[str, Any]:
     """What `preprocess.json` holds: pixels, counts of frames and tokens, and the filter bank's size."""
     sound = None

@@ -22,10 +22,11 @@ from savecli.model.text_graph import EmbeddedGraph, Precision, TextGraph, TokenG
 # ViT-B/32 move by 7e-7, 8e-4 and 3e-2.
 MAX_DRIFT: dict[Precision, float] = {"fp32": 1e-4, "fp16": 5e-3, "int8": 5e-2}
 
-# Where the token embedding lies: within the graph, or in a file beside it.
+# Where numbers lie: within the graph, or in a file beside it.
 Place = Literal["inside", "outside"]
 
 _OPSET = 18
+_DATA_SUFFIX = ".data"
 
 
 class TextSide(Protocol):
@@ -44,6 +45,7 @@ class ExportedText:
     Args:
         graph: the ONNX file. Inputs `tokens` `(N, L)` int64; or, with the embedding outside, `embedded` `(N, L, W)`
             float32 and `end` `(N,)` int64, the place of each end mark. Output `text_embedding` `(N, D)` float32, unit.
+        weights: the file of the graph's numbers, which must stay beside it; None when within the graph.
         token_embedding: `(V, W)` rows by token number, a `.npy` file to be memory-mapped; None when within the graph.
         drift: length of the largest difference to torch's unit vectors, over sample tokens.
     """
@@ -52,6 +54,7 @@ class ExportedText:
     token_embedding: Path | None
     precision: Precision
     drift: float
+    weights: Path | None = None
 
 
 def export_text(
@@ -60,6 +63,8 @@ def export_text(
     *,
     precision: Precision = "fp32",
     embedding: Place = "inside",
+    weights: Place = "inside",
+    table_precision: Precision | None = None,
     sample: torch.Tensor | None = None,
 ) -> ExportedText:
     """Write `text-PRECISION.onnx`, and `token_embedding-PRECISION.npy` where that is to lie outside.
@@ -68,36 +73,41 @@ def export_text(
     Numbers of texts and of tokens are free, the latter up to the model's context. A file appears whole or not at all.
 
     Args:
+        weights: outside, in `text-PRECISION.onnx.data`, they are mapped into memory instead of read and copied.
+        table_precision: of the token embedding; as `precision` by default, float16 where a file cannot hold int8.
         sample: `(N, L)` token numbers to measure the drift with; random ones of all lengths by default.
 
     Raises:
         SaveError: the text side is not CLIP's causal one, or drifts further than `MAX_DRIFT`; nothing is written then.
+        ValueError: a table of int8 that is to lie outside.
     """
     _check_is_causal_clip(text.model)
+    if table_precision == "int8" and embedding == "outside":
+        raise ValueError("a file of rows has no place for the scales of int8; allowed: fp32, fp16")
+    table_precision = table_precision or _table_precision(precision, embedding)
     with torch.no_grad():
-        graph = TextGraph(
-            text.model, precision=precision, table_precision=_table_precision(precision, embedding)
-        ).eval()
+        graph = TextGraph(text.model, precision=precision, table_precision=table_precision).eval()
         tokens = _sample_tokens(graph) if sample is None else sample
         expected = text(tokens.to(text.model.token_embedding.weight.device)).cpu()
         drift = float((expected - graph.encoded(tokens)).norm(dim=-1).max())
-        if not drift <= MAX_DRIFT[precision]:
+        allowed = max(MAX_DRIFT[precision], MAX_DRIFT[table_precision])
+        if not drift <= allowed:
             raise SaveError(
                 f"the {precision} text side differs too much from the model",
-                why=f"a unit vector moves by {drift:.2g}; allowed: {MAX_DRIFT[precision]:g}",
+                why=f"a unit vector moves by {drift:.2g}; allowed: {allowed:g}",
                 fix="export with another precision",
             )
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"text-{precision}.onnx"
         if embedding == "inside":
-            _write_graph(TokenGraph(graph), {"tokens": tokens[:2]}, path)
-            return ExportedText(path, None, precision, drift)
-        table = folder / f"token_embedding-{precision}.npy"
+            data = _write_graph(TokenGraph(graph), {"tokens": tokens[:2]}, path, weights)
+            return ExportedText(path, None, precision, drift, data)
+        table = folder / f"token_embedding-{table_precision}.npy"
         with _replacing(table) as temporary:
             np.save(temporary, graph.token_embedding.stored.numpy())
         inputs = {"embedded": graph.embedded(tokens[:2]), "end": tokens[:2].argmax(dim=-1)}
-        _write_graph(EmbeddedGraph(graph), inputs, path)
-        return ExportedText(path, table, precision, drift)
+        data = _write_graph(EmbeddedGraph(graph), inputs, path, weights)
+        return ExportedText(path, table, precision, drift, data)
 
 
 def _table_precision(precision: Precision, embedding: Place) -> Precision:
@@ -127,7 +137,8 @@ def _sample_tokens(graph: TextGraph) -> torch.Tensor:
     return tokens
 
 
-def _write_graph(module: nn.Module, inputs: dict[str, torch.Tensor], path: Path) -> None:
+def _write_graph(module: nn.Module, inputs: dict[str, torch.Tensor], path: Path, weights: Place) -> Path | None:
+    """Write the graph and return the file of its numbers, if they lie outside."""
     any_size = torch.export.Dim.DYNAMIC
     free = tuple(dict.fromkeys(range(min(tensor.dim(), 2)), any_size) for tensor in inputs.values())
     with _replacing(path) as temporary, _quiet_exporter():
@@ -140,9 +151,11 @@ def _write_graph(module: nn.Module, inputs: dict[str, torch.Tensor], path: Path)
             dynamic_shapes=free,
             opset_version=_OPSET,
             dynamo=True,
-            external_data=False,
+            external_data=weights == "outside",
             verbose=False,
         )
+        written = temporary.with_name(temporary.name + _DATA_SUFFIX)  # the exporter's own name for it
+        return written.replace(path.with_name(written.name)) if written.exists() else None
 
 
 @contextmanager

@@ -31,10 +31,11 @@ REFINE_FACTOR = 3
 
 @dataclass(frozen=True)
 class Proposal:
-    """Clip ids, best first, with the level of each."""
+    """Clip ids, best first, with the level of each, and its logit where the model's own similarity was computed."""
 
     clip_ids: tuple[str, ...] = ()
     levels: tuple[Level, ...] = ()
+    logits: tuple[float, ...] = ()
 
     def places(self) -> dict[str, int]:
         """1-based rank by clip id."""
@@ -50,12 +51,16 @@ class SpokenWords:
 
 @dataclass
 class Candidates:
-    """Everything the kinds of evidence propose. `named` holds video ids, best first."""
+    """Everything the kinds of evidence propose. `named` holds video ids, best first.
+
+    `is_fused` says that `seen` comes from vectors that also hold what is heard and said.
+    """
 
     seen: Proposal = field(default_factory=Proposal)
     meant: Proposal = field(default_factory=Proposal)
     said: SpokenWords = field(default_factory=SpokenWords)
     named: tuple[str, ...] = ()
+    is_fused: bool = False
 
 
 def num_candidates(limit: int) -> int:
@@ -84,6 +89,17 @@ def videos_by_name(archive: Archive, text: str, eligible: Eligible, *, count: in
     return tuple(dict.fromkeys(row["video_id"] for row in rows))
 
 
+def nearest_clips(
+    tables: VectorTables, column: str, vector: npt.NDArray[np.float32], eligible: Eligible, *, count: int
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Vectors `(D,)` in `column` (`seen` or `said`) by clip id, those nearest to a query vector `(D,)` first."""
+    query = tables.vectors.search(vector, vector_column_name=column).distance_type("cosine").limit(count)
+    query = _probing(_filtered(query, eligible), tables.vectors, column, eligible)
+    rows = query.select(["clip_id", column, "_distance"]).to_list()
+    rows.sort(key=lambda row: (row["_distance"], row["clip_id"]))
+    return {row["clip_id"]: np.asarray(row[column], dtype=np.float32) for row in rows}
+
+
 def clips_by_vector(
     tables: VectorTables,
     column: str,
@@ -94,13 +110,11 @@ def clips_by_vector(
     count: int,
 ) -> Proposal:
     """Clips whose `column` (`seen` or `said`) is nearest to a query vector `(D,)`, by cosine."""
-    query = tables.vectors.search(vector, vector_column_name=column).distance_type("cosine").limit(count)
-    query = _probing(_filtered(query, eligible), tables.vectors, column, eligible)
-    rows = query.select(["clip_id", column, "_distance"]).to_list()
-    if not rows:
+    nearest = nearest_clips(tables, column, vector, eligible, count=count)
+    if not nearest:
         return Proposal()
-    rows.sort(key=lambda row: (row["_distance"], row["clip_id"]))
-    return Proposal(tuple(row["clip_id"] for row in rows), _levels(rows, column, calibration))
+    vectors = np.stack(list(nearest.values()))
+    return Proposal(tuple(nearest), levels_of(vectors @ vector, vectors, column, calibration))
 
 
 def fetch_clips(archive: Archive, clip_ids: Sequence[str]) -> list[ClipRow]:
@@ -111,19 +125,23 @@ def fetch_clips(archive: Archive, clip_ids: Sequence[str]) -> list[ClipRow]:
     return archive.clip_rows(f"{sql_in('video_id', videos)} AND {sql_in('clip_id', set(clip_ids))}")
 
 
-def is_searchable(text: str) -> bool:
-    """Whether there is a letter or digit to look for."""
-    return re.search(r"\w", text) is not None
-
-
-def _levels(rows: list[dict[str, Any]], column: str, calibration: Calibration | None) -> tuple[Level, ...]:
+def levels_of(
+    similarity: npt.NDArray[np.float32],
+    vectors: npt.NDArray[np.float32],
+    column: str,
+    calibration: Calibration | None,
+) -> tuple[Level, ...]:
+    """Levels of N clips by their similarity `(N,)` to the query and their vectors `(N, D)` of a column."""
     if calibration is None:
-        return (Level.LOW,) * len(rows)
-    vectors = np.asarray([row[column] for row in rows], dtype=np.float32)
-    similarity = np.asarray([1.0 - row["_distance"] for row in rows], dtype=np.float32)
+        return (Level.LOW,) * len(vectors)
     excess = standing_out(similarity, vectors, calibration.bank)
     background = calibration.best_seen if column == "seen" else calibration.best_said
     return tuple(vector_level(float(value), background) for value in excess)
+
+
+def is_searchable(text: str) -> bool:
+    """Whether there is a letter or digit to look for."""
+    return re.search(r"\w", text) is not None
 
 
 def _filtered(query: Any, eligible: Eligible) -> Any:

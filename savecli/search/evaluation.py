@@ -24,7 +24,7 @@ OVERLAPS = (0.3, 0.5)
 # Videos looked through for the right one; a reciprocal rank below 1/100 counts as 0.
 DEEPEST = 100
 
-Evidence = Literal["seen", "said", "named", "all"]
+Evidence = Literal["matched", "seen", "said", "named", "all"]
 _NO_PROGRESS = NoProgress()
 
 
@@ -141,7 +141,8 @@ def _kinds(archive: Archive, *, has_speech: bool) -> dict[Evidence, frozenset[Si
     """The kinds of evidence the archive has, and all of them."""
     kinds: dict[Evidence, frozenset[Signal]] = {}
     if archive.vector_tables(archive.manifest.encoder) is not None:
-        kinds["seen"] = frozenset({"seen"})
+        encoder = archive.manifest.encoder
+        kinds["matched" if encoder is not None and encoder.is_fused else "seen"] = frozenset({"seen"})
     if has_speech:
         kinds["said"] = frozenset({"said"})
     kinds["named"] = frozenset({"named"})

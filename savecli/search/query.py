@@ -22,10 +22,12 @@ from savecli.search.candidates import (
     clips_by_words,
     fetch_clips,
     is_searchable,
+    nearest_clips,
     num_candidates,
     videos_by_name,
 )
 from savecli.search.confidence import Level
+from savecli.search.exact import proposal_by_logits
 from savecli.search.filters import Eligible, Filters, eligible_videos
 from savecli.search.matching import QueryTerms, query_terms
 from savecli.search.phrase import find_phrase
@@ -43,7 +45,7 @@ class Request:
     Args:
         text: the query; with `is_phrase` the exact words.
         limit: videos at most.
-        signals: kinds of evidence to use.
+        signals: kinds of evidence to use; `seen` stands for the vectors, also where these hold more than sight.
         show_all: also videos whose match is not believable.
     """
 
@@ -56,9 +58,14 @@ class Request:
 
 
 def needs_text_encoder(archive: Archive, request: Request) -> bool:
-    """Whether answering takes the encoder's text side; phrases and archives of words alone do without."""
+    """Whether answering takes the encoder's text side; phrases and archives of words alone do without.
+
+    So does what is said in an archive of a model of ours, which makes no vectors of words alone.
+    """
     encoder = archive.manifest.encoder
-    return not request.is_phrase and encoder is not None and encoder.dimension > 0
+    if request.is_phrase or encoder is None or encoder.dimension == 0:
+        return False
+    return encoder.scoring is None or "seen" in request.signals
 
 
 def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText | None = None) -> Answer:
@@ -88,6 +95,7 @@ def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText
         encoder=archive.manifest.encoder.name if archive.manifest.encoder else "words",
         videos=tuple(hits) if believable else (),
         best=hits[0] if hits and not believable else None,
+        notes=_notes(archive, request),
     )
 
 
@@ -118,9 +126,14 @@ def _candidates(archive: Archive, request: Request, eligible: Eligible, encode_t
     if encoder is not None and tables is not None and encode_text is not None:
         vector = encode_text([request.text])[0]
         calibration = read_calibration(archive, encoder)
-        if "seen" in request.signals:
+        candidates.is_fused = encoder.is_fused
+        if "seen" in request.signals and encoder.scoring is None:
             candidates.seen = clips_by_vector(tables, "seen", vector, eligible, calibration, count=count)
-        if "said" in request.signals:
+        elif "seen" in request.signals and encoder.scoring is not None:
+            nearest = nearest_clips(tables, "seen", vector, eligible, count=count)
+            by_words = [clip.clip_id for clip in candidates.said.clips]
+            candidates.seen = proposal_by_logits(tables, nearest, by_words, vector, encoder.scoring, calibration)
+        if "said" in request.signals and encoder.scoring is None:  # a model of ours makes no vector of words alone
             candidates.meant = clips_by_vector(tables, "said", vector, eligible, calibration, count=count)
     return candidates
 
@@ -137,6 +150,14 @@ def _check(archive: Archive, request: Request) -> None:
             why="it was indexed with the encoder `words`, which looks at no pictures",
             fix=f"save models pull clip && save index --encoder clip --rebuild --archive {archive.folder}",
         )
+
+
+def _notes(archive: Archive, request: Request) -> tuple[str, ...]:
+    encoder = archive.manifest.encoder
+    if request.signals == {"seen"} and encoder is not None and encoder.is_fused and not request.is_phrase:
+        senses = " and ".join(sense for sense in encoder.senses if sense != "seen")
+        return (f"This archive's vectors also hold what is {senses}: a match need not be one of sight.",)
+    return ()
 
 
 def _believable(video: ScoredVideo) -> ScoredVideo:

@@ -25,13 +25,14 @@ MAX_CLIPS_PER_MOMENT = 4
 
 @dataclass(frozen=True)
 class ScoredClip:
-    """A candidate clip with all its evidence. `matched` are the query terms its words hold."""
+    """A candidate clip with all its evidence. `matched` are the query terms its words hold, `logit` as in `Moment`."""
 
     clip: ClipRow
     ranks: Ranks
     levels: tuple[Level, ...]
     matched: frozenset[str]
     score: float
+    logit: float | None = None
 
     @property
     def level(self) -> Level:
@@ -90,6 +91,7 @@ def score_clips(
     named_rank = {video_id: rank for rank, video_id in enumerate(candidates.named, start=1)}
     seen_rank = candidates.seen.places()
     seen_level = dict(zip(candidates.seen.clip_ids, candidates.seen.levels, strict=True))
+    logits = dict(zip(candidates.seen.clip_ids, candidates.seen.logits, strict=False))
     meant_level = dict(zip(candidates.meant.clip_ids, candidates.meant.levels, strict=True))
 
     def scored(clip: ClipRow) -> ScoredClip:
@@ -106,13 +108,16 @@ def score_clips(
             together = matched | named
             level = words_level(coverage(together, query), evidence(together, query))
             found.append((named_rank[clip.video_id], level))
+        by_vector = seen_rank.get(clip.clip_id)
         ranks = Ranks(
-            seen=seen_rank.get(clip.clip_id),
+            matched=by_vector if candidates.is_fused else None,
+            seen=None if candidates.is_fused else by_vector,
             said=said_rank.get(clip.clip_id),
             named=named_rank.get(clip.video_id),
         )
         score = sum(LEVEL_WEIGHT[level] * (RRF_K + 1) / (RRF_K + rank) for rank, level in found)
-        return ScoredClip(clip, ranks, tuple(level for _, level in found), matched, score)
+        levels = tuple(level for _, level in found)
+        return ScoredClip(clip, ranks, levels, matched, score, logits.get(clip.clip_id))
 
     return [scored(clip) for clip in clips]
 
@@ -176,6 +181,7 @@ def _moment(group: list[ScoredClip], query: QueryTerms) -> ScoredMoment:
         score=round(best * gain, 6),
         confidence=confidence_of(level),
         ranks=_best_ranks(clip.ranks for clip in group),
+        logit=max((clip.logit for clip in group if clip.logit is not None), default=None),
     )
     return ScoredMoment(moment, level, text, matched)
 
@@ -187,6 +193,7 @@ def _best_ranks(ranks: Iterable[Ranks]) -> Ranks:
         return min((place for place in places if place is not None), default=None)
 
     return Ranks(
+        matched=best(rank.matched for rank in ranks),
         seen=best(rank.seen for rank in ranks),
         heard=best(rank.heard for rank in ranks),
         said=best(rank.said for rank in ranks),

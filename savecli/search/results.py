@@ -18,8 +18,12 @@ class Snippet:
 
 @dataclass(frozen=True)
 class Ranks:
-    """A moment's 1-based place by each kind of evidence; None where it has none."""
+    """A moment's 1-based place by each kind of evidence; None where it has none.
 
+    `matched` is by vectors that hold what is seen, heard and said at once; an archive has either these or `seen`.
+    """
+
+    matched: int | None = None
     seen: int | None = None
     heard: int | None = None
     said: int | None = None
@@ -28,7 +32,11 @@ class Ranks:
 
 @dataclass(frozen=True)
 class Moment:
-    """A span to show: one clip, or neighbouring clips that all match. Times in seconds."""
+    """A span to show: one clip, or neighbouring clips that all match. Times in seconds.
+
+    Args:
+        logit: the largest of the model's own similarities to its clips; None where there is none but the cosine.
+    """
 
     start_s: float
     end_s: float
@@ -36,6 +44,7 @@ class Moment:
     confidence: Confidence
     ranks: Ranks
     snippet: Snippet | None = None
+    logit: float | None = None
 
 
 @dataclass(frozen=True)

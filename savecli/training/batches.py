@@ -9,8 +9,9 @@ import ftfy
 import numpy as np
 import torch
 
-from savecli.features.pixels import normalised_pixels
+from savecli.features.model_inputs import input_form, input_tensors, normalised_frames
 from savecli.features.tokens import ClipTokenizer, clip_merges
+from savecli.model.checkpoint import preprocessing
 from savecli.model.config import ModelConfig
 from savecli.model.records import TeacherVectors, VideoInputs
 from savecli.model.teachers import Taught
@@ -35,6 +36,7 @@ class Collator:
 
     def __init__(self, config: ModelConfig) -> None:
         self._config = config
+        self._form = input_form(preprocessing(config))
         self._tokenizer = ClipTokenizer(
             clip_merges(),
             repair=ftfy.fix_text,
@@ -57,14 +59,8 @@ class Collator:
         Raises:
             ValueError: some clips hold filter banks and others what the audio encoder made of them.
         """
-        pixels, frame_mask = _frames(clips, self._config.inputs.num_frames)
-        banks, tokens, sound_mask = _sounds(clips) if self._config.audio is not None else (None, None, None)
-        speech = speech_mask = None
-        if self._config.has_speech and any(clip.speech for clip in clips):
-            texts = [clip.speech or None for clip in clips]
-            rows = self._tokenizer.rows(texts, max_tokens=self._config.inputs.speech_tokens)
-            speech, speech_mask = torch.from_numpy(rows.ids), torch.from_numpy(rows.mask)
-        return VideoInputs(pixels, frame_mask, banks, sound_mask, tokens, speech, speech_mask)
+        tensors = input_tensors(clips, self._form, self._tokenizer, has_speech=self._config.has_speech)
+        return VideoInputs(*tensors)
 
 
 def on_device(batch: TrainingBatch, config: ModelConfig, device: torch.device) -> TrainingBatch:
@@ -80,48 +76,9 @@ def on_device(batch: TrainingBatch, config: ModelConfig, device: torch.device) -
 def inputs_on_device(inputs: VideoInputs, config: ModelConfig, device: torch.device) -> VideoInputs:
     """The clips there, normalised; padded frames are zeros."""
     moved = VideoInputs._make(None if field is None else field.to(device, non_blocking=True) for field in inputs)
-    pixels, mask = moved.pixels, moved.frame_mask
     form = config.clip.pixels
-    flat = normalised_pixels(pixels.flatten(0, 1), mean=form.mean, std=form.std)
-    flat = flat.masked_fill(~mask.flatten()[:, None, None, None], 0.0)
-    return moved._replace(pixels=flat.view(pixels.shape))
-
-
-def _frames(clips: Sequence[ClipArrays], num_frames: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """`(B, F, 3, S, S)` uint8 and `(B, F)`; always `num_frames` wide, so that every step has the same shape."""
-    side = clips[0].frames.shape[1]
-    pixels = np.zeros((len(clips), num_frames, side, side, 3), np.uint8)
-    mask = np.zeros((len(clips), num_frames), np.bool_)
-    for row, clip in enumerate(clips):
-        taken = clip.frames[:num_frames]
-        pixels[row, : len(taken)] = taken
-        mask[row, : len(taken)] = True
-    return torch.from_numpy(pixels).permute(0, 1, 4, 2, 3), torch.from_numpy(mask)
-
-
-def _sounds(
-    clips: Sequence[ClipArrays],
-) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
-    """Filter banks, encoder tokens (one of the two is None) and the mask of rows; all None when no clip has sound."""
-    banks = [clip.sound for clip in clips if clip.sound is not None]
-    tokens = [clip.sound_tokens for clip in clips if clip.sound_tokens is not None]
-    if banks and tokens:
-        raise ValueError(f"{len(banks)} clips hold filter banks, {len(tokens)} encoder tokens; allowed: one of the two")
-    held = banks or tokens
-    if not held:
-        return None, None, None
-    num_windows = max(len(item) for item in held)
-    out = np.zeros((len(clips), num_windows, *held[0].shape[1:]), np.float32)
-    masks = [clip.sound_mask for clip in clips if clip.sound_mask is not None]
-    num_rows = masks[0].shape[1]
-    mask = np.zeros((len(clips), num_windows, num_rows), np.bool_)
-    for row, clip in enumerate(clips):
-        item = clip.sound if banks else clip.sound_tokens
-        if item is not None and clip.sound_mask is not None:
-            out[row, : len(item)] = item
-            mask[row, : len(item)] = clip.sound_mask
-    whole = torch.from_numpy(out)
-    return (whole, None, torch.from_numpy(mask)) if banks else (None, whole, torch.from_numpy(mask))
+    pixels = normalised_frames(moved.pixels, moved.frame_mask, mean=form.mean, std=form.std)
+    return moved._replace(pixels=pixels)
 
 
 def _taught(clips: Sequence[ClipArrays]) -> Taught | None:

@@ -28,7 +28,9 @@ from savecli.features.inputs import (
     read_transcript,
     speech_within,
 )
-from savecli.model.config import ModelConfig, WhisperConfig
+from savecli.features.model_inputs import input_form
+from savecli.model.checkpoint import preprocessing
+from savecli.model.config import ModelConfig
 from savecli.model.teachers import Teacher, TeacherClip
 from savecli.training.records import ClipArrays
 from savecli.transcript.choose import SpeechConfig, build_transcriber
@@ -163,26 +165,12 @@ class FileSource:
 
 def frame_format(config: ModelConfig) -> FrameFormat:
     """Which frames a model of `config` sees."""
-    pixels = config.clip.pixels
-    return FrameFormat(
-        num_frames=config.inputs.num_frames,
-        image_size=pixels.image_size,
-        interpolation=pixels.interpolation,
-        resize_mode=pixels.resize_mode,
-    )
+    return input_form(preprocessing(config)).frames
 
 
 def sound_format(config: ModelConfig) -> SoundFormat | None:
     """How a model of `config` wants sound; None for one that does not hear."""
-    audio = config.audio
-    if audio is None:
-        return None
-    return SoundFormat(
-        kind="whisper" if isinstance(audio, WhisperConfig) else "ast",
-        fit=config.inputs.sound,
-        num_rows=audio.num_rows,
-        num_mel_bins=audio.num_mel_bins,
-    )
+    return input_form(preprocessing(config)).sound
 
 
 def offline_transcriber(config: SpeechConfig | None = None) -> Transcriber:

@@ -70,7 +70,11 @@ class Save:
         )
 
     def environment(self, **env: str) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "SYSTEMROOT") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "PYTHONPATH", "LANG", "TMPDIR", "SYSTEMROOT")
+            if name in os.environ
+        }
         return {
             **kept,
             "HOME": str(self.home),

@@ -61,6 +61,7 @@ def test_words_become_pictures_without_losing_transcripts(save: Save, two: Libra
     assert "re-encode" in done.err or "up to date" in done.err
     assert save("status", "--json").json["encoder"] == clip
     assert save("status", "--json").json["next_encoder"] is None
+    assert [path.name[:5] for path in save.archive.glob("text_*")] == ["text_"]
     assert signals(save.videos("zebra crossing", "--all"))["red.mp4"] == {"seen", "said"}
 
 
@@ -71,6 +72,13 @@ def test_weights_that_changed_are_refused_with_the_command_that_helps(
     shutil.copytree(clip.removeprefix("clip:"), folder)
     save.index(two.folder, "--encoder", f"clip:{folder}")
     make_tiny_clip(folder, seed=7)
+    assert save.videos("zebra"), "the archive holds the text side it was made with"
+    two.add("green.mp4", "", scenes=("green",))
+    outcome = save.index(two.folder, code=1)
+    assert "are not the ones this archive was made with" in outcome.err
+    assert "--rebuild" in outcome.err
+    (text_side,) = save.archive.glob("text_*")
+    shutil.rmtree(text_side)
     outcome = save("query", "zebra", code=1)
     assert "are not the ones this archive was made with" in outcome.err
     assert "--rebuild" in outcome.err
@@ -86,6 +94,17 @@ def test_what_a_kill_at_the_very_end_left_out_is_made_good(save: Save, two: Libr
     (save.archive / "writing").write_text("1")
     save.index(two.folder)
     assert calibration.exists()
+
+
+def test_an_archive_without_a_text_side_gets_one(save: Save, two: Library, clip: str) -> None:
+    save.index(two.folder, "--encoder", clip)
+    (text_side,) = save.archive.glob("text_*")
+    found = save.videos("zebra", "--see", "--all")
+    shutil.rmtree(text_side)
+    without = save.videos("zebra", "--see", "--all")
+    assert [hit["path"] for hit in without] == [hit["path"] for hit in found]
+    save.index(two.folder)
+    assert sorted(path.suffix for path in text_side.iterdir()) == [".data", ".json", ".npy", ".onnx"]
 
 
 def test_rebuild_without_a_name_keeps_the_encoder(save: Save, two: Library, clip: str) -> None:

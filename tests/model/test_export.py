@@ -15,6 +15,7 @@ from savecli.core.errors import SaveError
 from savecli.model import export
 from savecli.model.build import build_model
 from savecli.model.export import MAX_DRIFT, ExportedText, Place, export_text
+from savecli.model.exported_text import ExportedTower
 from savecli.model.presets import find_preset
 from savecli.model.text import TextBranch
 from savecli.model.text_graph import Precision, StoredMatrix
@@ -66,6 +67,28 @@ def test_the_graph_is_the_model(tmp_path: Path, precision: Precision, place: Pla
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         path.name for path in (exported.graph, exported.token_embedding) if path
     )
+
+
+def test_weights_and_rows_of_another_precision_lie_outside(tmp_path: Path) -> None:
+    text = tiny_text()
+    exported = export_text(text, tmp_path, embedding="outside", weights="outside", table_precision="fp16")
+    assert exported.weights is not None
+    assert exported.token_embedding is not None
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "text-fp32.onnx",
+        "text-fp32.onnx.data",
+        "token_embedding-fp16.npy",
+    ]
+    assert exported.graph.stat().st_size < exported.weights.stat().st_size < exported.token_embedding.stat().st_size
+    tokens = tokens_of([5, 9, 3], width=12)
+    with torch.no_grad():
+        expected = text(tokens).numpy()
+    assert np.linalg.norm(run_exported(exported, tokens) - expected, axis=1).max() <= 2 * exported.drift
+    for for_many in (False, True):
+        tower = ExportedTower(exported.graph, exported.token_embedding, for_many=for_many)
+        assert np.linalg.norm(tower.encode(tokens.tolist()) - expected, axis=1).max() <= 2 * exported.drift
+    with pytest.raises(ValueError, match="no place for the scales of int8"):
+        export_text(text, tmp_path, embedding="outside", table_precision="int8")
 
 
 def test_gelu_is_the_models_own(tmp_path: Path) -> None:
