@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,16 +17,18 @@ from savecli.datasets.base import DatasetClip
 from savecli.model.audio import AudioBranch
 from savecli.model.config import ModelConfig
 from savecli.training.cache_keys import (
+    VERSIONS,
     PartKey,
+    PartKind,
+    Stamps,
     frames_key,
     is_fresh,
     sound_key,
     speech_key,
-    stamp_of,
     teacher_key,
     tokens_key,
 )
-from savecli.training.cache_store import PART, AnyArray, DamagedEntry, PartReader, part_folder
+from savecli.training.cache_store import PART, AnyArray, DamagedEntry, Entry, PartReader, part_folder
 from savecli.training.cache_tokens import sound_tokens, tokens_shape
 from savecli.training.files import FileSource, TaughtClip, sound_format
 from savecli.training.records import ClipArrays
@@ -62,7 +65,7 @@ class CacheSource:
         paths: by clip id, its file: entries made from another state of it do not count. None trusts all entries.
         files: where clips come from that the cache does not hold; None refuses them. Its teacher goes before the
             cache's.
-        speech: by clip id, what is said; None takes the cache's transcripts.
+        speech: by clip id, what is said; None takes the cache's transcripts, of several recognisers' the best.
         audio: the model's audio branch where its encoder is frozen: then what it made of the sound is taken from the
             cache if it is there. None takes filter banks.
         teacher: whose vectors are taken, as `teachers_in` names them; None those that are there, "" none.
@@ -86,7 +89,7 @@ class CacheSource:
         if not folder.is_dir():
             raise UsageError(f"no cache at {folder}", why="nothing is there", fix="fill one with `save data prepare`")
         self._folder = folder
-        self._paths = paths or {}
+        self._stamps = Stamps(paths or {})
         self._files = files
         self._speech = speech
         self._has_speech = config.has_speech
@@ -96,7 +99,9 @@ class CacheSource:
         self._audio = audio if self._tokens_part is not None else None
         self._hears = sound_format(config) is not None
         self._sound_part = self._open(sound_key(config))
-        self._speech_part = self._open(speech_key(speech_config)) if speech is None and config.has_speech else None
+        self._speech_part = (
+            self._open(_speech_there(folder, speech_config)) if speech is None and config.has_speech else None
+        )
         self._teacher_part = self._open(_teacher_there(folder, teacher))
         self._encoding = threading.Lock()
 
@@ -112,7 +117,7 @@ class CacheSource:
             MediaError: the clip is in the cache as one that cannot be read, or it is in neither and cannot be read.
             DamagedEntry: its entry is damaged and there are no `files`.
         """
-        stamp = stamp_of(clip, self._paths.get(clip.clip_id))
+        stamp = self._stamps.of(clip)
         held = self._held(self._frames_part, clip, stamp)
         frames = self._from_files(clip).frames(clip) if held is None else held["frames"]
         sound = self._sound(clip, stamp)
@@ -123,10 +128,21 @@ class CacheSource:
             sound=None if banks is None else banks.astype(np.float32),
             sound_mask=sound.get("mask"),
             sound_tokens=sound.get("tokens"),
-            speech=self._spoken(clip, stamp),
+            speech=self._spoken(clip),
             teacher_video=taught.video,
             teacher_audio=taught.audio,
         )
+
+    def num_fitting(self, clips: Iterable[DatasetClip]) -> int:
+        """How many of the clips have frames here that fit the model and are of their files as they are now."""
+        return sum(self._fresh(self._frames_part, clip, self._stamps.of(clip)) is not None for clip in clips)
+
+    def is_taught(self, clip: DatasetClip) -> bool:
+        """Whether there are a teacher's vectors of the clip, or its teacher can be asked; nothing is computed."""
+        if self._files is not None and self._files.has_teacher:
+            return self._files.is_taught(clip)
+        entry = self._fresh(self._teacher_part, clip, self._stamps.of(clip))
+        return entry is not None and "video" in (entry.arrays or {})
 
     def _sound(self, clip: DatasetClip, stamp: str) -> Mapping[str, AnyArray]:
         """`banks` or `tokens`, and `mask`; nothing without sound."""
@@ -147,12 +163,14 @@ class CacheSource:
         sound = self._from_files(clip).sound(clip)
         return {} if sound is None else {"banks": sound.banks, "mask": sound.mask}
 
-    def _spoken(self, clip: DatasetClip, stamp: str) -> str:
+    def _spoken(self, clip: DatasetClip) -> str:
         if not self._has_speech:
             return ""
         if self._speech is not None:
             return self._speech.get(clip.clip_id, "")
-        held = self._held(self._speech_part, clip, stamp)
+        held = (
+            None if self._speech_part is None else self._held(self._speech_part, clip, self._stamps.of(clip, "speech"))
+        )
         if held is not None:
             return bytes(held["text"]).decode() if "text" in held else ""
         return self._from_files(clip).speech(clip)
@@ -177,6 +195,11 @@ class CacheSource:
                 raise
             _log.warning("%s; it is read from its file", error)
             return None
+
+    def _fresh(self, part: PartReader | None, clip: DatasetClip, stamp: str) -> Entry | None:
+        """The clip's entry where it counts and holds something."""
+        entry = part.entry(clip.clip_id) if part is not None else None
+        return entry if entry is not None and is_fresh(entry.stamp, stamp) and not entry.failure else None
 
     def _from_files(self, clip: DatasetClip) -> FileSource:
         if self._files is None:
@@ -223,17 +246,41 @@ def cache_size(
 
 def teachers_in(folder: Path) -> tuple[str, ...]:
     """Names of the teachers whose vectors a cache holds."""
-    return tuple(
-        json.loads(path.read_text(encoding="utf-8"))["teacher"] for path in sorted(folder.glob(f"teacher-*/{PART}"))
-    )
+    return tuple(key.settings["teacher"] for key in teacher_keys(folder))
+
+
+def teacher_keys(folder: Path) -> tuple[PartKey, ...]:
+    """Parts of teachers' vectors in a cache."""
+    return tuple(_keys_there(folder, "teacher", lambda held: teacher_key(held["teacher"], held["fingerprint"])))
 
 
 def _teacher_there(folder: Path, name: str | None) -> PartKey | None:
-    names = teachers_in(folder) if name is None else (name,) if name else ()
-    if len(names) > 1:
+    if name == "":
+        return None
+    keys = [key for key in teacher_keys(folder) if name in (None, key.settings["teacher"])]
+    if len(keys) > 1:
         raise UsageError(
             "which teacher is meant?",
-            why=f"{folder} holds vectors of {', '.join(names)}",
+            why=f"{folder} holds vectors of {', '.join(key.settings['teacher'] for key in keys)}",
             fix="name one, or give its folder with `--teacher DIR`",
         )
-    return teacher_key(names[0]) if names else None
+    return keys[0] if keys else None
+
+
+def _speech_there(folder: Path, config: SpeechConfig) -> PartKey | None:
+    """The transcripts of the best recogniser, which may be one that this machine does not have."""
+    keys = _keys_there(folder, "speech", lambda held: speech_key(config, held["recogniser"]))
+    return min(keys, key=lambda key: _worse(key.settings["recogniser"]), default=None)
+
+
+def _worse(recogniser: str) -> tuple[bool, bool, str]:
+    """Whisper, then others, then what only read subtitles."""
+    return not recogniser, recogniser != "whisper", recogniser
+
+
+def _keys_there(folder: Path, kind: PartKind, made: Callable[[Mapping[str, Any]], PartKey]) -> Iterator[PartKey]:
+    """Parts of a kind whose settings are those of today's key for them; older ones count no longer."""
+    for path in sorted(folder.glob(f"{kind}-*/{PART}")):
+        held = json.loads(path.read_text(encoding="utf-8"))
+        if held.get("version") == VERSIONS[kind] and (key := made(held)).settings == held:
+            yield key
