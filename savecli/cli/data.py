@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,7 +60,7 @@ def list_datasets(as_json: bool) -> None:
 @data.command(epilog="Example: save data verify msrvtt-9k --root /data/msrvtt --decode")
 @click.argument("name")
 @_folder_options
-@click.option("--decode", is_flag=True, help="Also open every file and decode pictures of it.")
+@click.option("--decode", is_flag=True, help="Also decode pictures and sound of every clip.")
 @click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, metavar="N", help="Files at a time.")
 @json_option
 def verify(name: str, root: Path, videos: Path | None, asr: Path | None, decode: bool, jobs: int, as_json: bool) -> int:
@@ -68,6 +68,7 @@ def verify(name: str, root: Path, videos: Path | None, asr: Path | None, decode:
 
     Exits with 3 when something is missing, or differs from the published splits.
     """
+    from savecli.cli.clip_check import why_unusable
     from savecli.datasets.asr import read_asr
     from savecli.datasets.locate import locate
     from savecli.datasets.registry import find_dataset
@@ -78,7 +79,7 @@ def verify(name: str, root: Path, videos: Path | None, asr: Path | None, decode:
     located = locate(dataset, videos)
     files = (asr,) if asr is not None else dataset.asr_files
     words = {key: text for path in files for key, text in read_asr(path).items()} if files else None
-    check = _why_unusable if decode else None
+    check = why_unusable if decode else None
     with shown_progress() as progress:
         found = verified(dataset, located, check, transcripts=words, num_threads=jobs, progress=progress)
     if as_json:
@@ -93,7 +94,11 @@ def verify(name: str, root: Path, videos: Path | None, asr: Path | None, decode:
 @click.argument("name")
 @_folder_options
 @click.option("--cache", type=_FOLDER, show_default="`cache` in the root", help="Folder of the cache.")
-@click.option("--preset", default="save", show_default=True, help="The model it is for; see docs/model.md.")
+@click.option(
+    "--preset",
+    show_default="save, of `synthetic` in its small size",
+    help="The model it is for; see docs/model.md.",
+)
 @click.option("--checkpoint", metavar="MODEL", help="The model it is for instead, as `save eval` names it.")
 @click.option("--audio", type=_PATH, help="Weights of the preset's frozen audio encoder: keep what it makes of sound.")
 @click.option(
@@ -128,7 +133,7 @@ def prepare(
     opened = open_data(name, root, videos=videos, asr=asr)
     folder = (cache or (root if root.is_dir() else root.parent) / "cache").absolute()
     with shown_progress() as progress:
-        request = _request(opened, progress, **model)
+        request = _request(opened, progress, is_drawn=name == "synthetic", **model)
         plan = plan_cache(opened.dataset, opened.located, request, folder, retry_failed=retry_failed)
         click.echo(_plan_line(plan, opened, request, folder), err=True)
         if only_plan:
@@ -168,7 +173,8 @@ def _request(
     opened: OpenData,
     progress: Any,
     *,
-    preset: str,
+    is_drawn: bool,
+    preset: str | None,
     checkpoint: str | None,
     audio: Path | None,
     teacher: str | None,
@@ -182,6 +188,7 @@ def _request(
     from savecli.model.presets import find_preset
     from savecli.training.cache_plan import CacheRequest, open_teacher
     from savecli.training.cache_tokens import frozen_encoder
+    from savecli.training.launch import DEFAULT_PRESET, drawn_preset
     from savecli.transcript.choose import SpeechConfig, build_transcriber
 
     if checkpoint is not None and audio is not None:
@@ -192,23 +199,14 @@ def _request(
         model, config = open_checkpoint(checkpoint, hub=hub, device=place, imported=folder, progress=progress)
         branch = model.audio
     else:
-        config = find_preset(preset)
+        config = find_preset(drawn_preset(preset) if is_drawn else preset or DEFAULT_PRESET)
         branch = frozen_encoder(config, audio).to(place) if audio is not None else None
-    held, teacher_name = open_teacher(teacher, hub=hub, device=place) if teacher is not None else (None, "")
+    taught = open_teacher(teacher, hub=hub, device=place) if teacher is not None else None
     transcriber = build_transcriber(SpeechConfig(), hub_reachable=lambda: hub.reachable, progress=progress)
-    return CacheRequest(config, branch, opened.speech, transcriber=transcriber, teacher=held, teacher_name=teacher_name)
-
-
-def _why_unusable(path: Path) -> str | None:
-    """Why a file cannot be trained on, if so."""
-    from savecli.core.errors import MediaError
-    from savecli.features.inputs import read_clip_pictures
-
-    try:
-        read_clip_pictures(path, None, num_frames=4, short_side=64)
-    except MediaError as error:
-        return error.why or error.what
-    return None
+    request = CacheRequest(config, branch, opened.speech, transcriber=transcriber)
+    if taught is None:
+        return request
+    return replace(request, teacher=taught.teacher, teacher_name=taught.name, teacher_fingerprint=taught.fingerprint)
 
 
 def _plan_line(plan: CachePlan, opened: OpenData, request: CacheRequest, folder: Path) -> str:
@@ -236,6 +234,8 @@ def _summary(report: CacheReport, opened: OpenData) -> str:
         f"{count(report.num_made, 'clip')} prepared",
         (report.plan.num_there, "were there"),
         (report.num_damaged, "damaged entries made anew"),
+        (report.num_unheard, "with sound that nothing here recognises speech in"),
+        (report.plan.num_untaught, "unknown to the teacher"),
         (len(report.failures), "cannot be read"),
         (_num_missing(opened), "without a file"),
     )

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from savecli.core.progress import NoProgress, Progress
+from savecli.core.records import Span
 from savecli.datasets.base import Dataset, Split
 from savecli.datasets.expected import EXPECTED, ExpectedSplit, SplitName
 from savecli.datasets.locate import Located
 
-Check = Callable[[Path], str | None]
+Check = Callable[[Path, Span | None], str | None]
+# A file, and the part of it that a clip is; None is all of it.
+_Part = tuple[Path, Span | None]
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class SplitVerification:
     Args:
         name: as reports print it.
         missing: ids of the clips whose file is not there.
-        undecodable: by clip id, why its file cannot be used; empty where files were not opened.
+        undecodable: by clip id, why its part of a file cannot be used; empty where files were not opened.
         dropped: as of `Split`.
         duplicate_captions: sentences, in lower case, that tell of several clips, with their ids: each makes ties
             of ranks. Empty for train, where nothing is ranked.
@@ -102,11 +105,11 @@ def verify(
     """What the annotations and the files found for them hold.
 
     Args:
-        check: gives the reason why a file cannot be used, or None; called once for each file, from `num_threads`
-            threads. None opens no file.
+        check: gives the reason why a span of a file, or all of it, cannot be used, or None; called once for each,
+            from `num_threads` threads. None opens no file.
         transcripts: what is said, by clip id, as `read_asr` gives it.
     """
-    reasons = _reasons(located, check, num_threads, progress or NoProgress()) if check else {}
+    reasons = _reasons(dataset, located, check, num_threads, progress or NoProgress()) if check else {}
     expected = EXPECTED.get(dataset.name, {})
     splits: dict[SplitName, Split | None] = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
     clip_ids = {clip.clip_id for split in dataset.splits for clip in split.clips}
@@ -125,15 +128,18 @@ def verify(
     )
 
 
-def _reasons(located: Located, check: Check, num_threads: int, progress: Progress) -> dict[Path, str]:
-    paths = tuple(dict.fromkeys(located.paths.values()))
-    progress.start(len(paths), unit="files", title="Checking files")
-    reasons: dict[Path, str] = {}
+def _reasons(
+    dataset: Dataset, located: Located, check: Check, num_threads: int, progress: Progress
+) -> dict[_Part, str]:
+    clips = (clip for split in dataset.splits for clip in split.clips if clip.clip_id in located.paths)
+    parts = tuple(dict.fromkeys((located.paths[clip.clip_id], clip.span) for clip in clips))
+    progress.start(len(parts), unit="clips", title="Checking files")
+    reasons: dict[_Part, str] = {}
     with ThreadPoolExecutor(num_threads) as threads:
-        for path, reason in zip(paths, threads.map(check, paths), strict=True):
+        for part, reason in zip(parts, threads.map(lambda part: check(*part), parts), strict=True):
             if reason is not None:
-                reasons[path] = reason
-                progress.skip(path, reason)
+                reasons[part] = reason
+                progress.skip(part[0], reason)
             progress.advance(1)
     return reasons
 
@@ -142,20 +148,22 @@ def _verify_split(
     kind: SplitName,
     split: Split,
     located: Located,
-    reasons: Mapping[Path, str],
+    reasons: Mapping[_Part, str],
     transcripts: Mapping[str, str] | None,
     expected: ExpectedSplit | None,
 ) -> SplitVerification:
     ids = [clip.clip_id for clip in split.clips]
-    paths = {clip_id: located.paths[clip_id] for clip_id in ids if clip_id in located.paths}
+    parts = {
+        clip.clip_id: (located.paths[clip.clip_id], clip.span) for clip in split.clips if clip.clip_id in located.paths
+    }
     captions = ((caption.text, clip.clip_id) for clip in split.clips for caption in clip.captions)
     return SplitVerification(
         split=kind,
         name=split.name,
         num_clips=len(split.clips),
-        num_found=len(paths),
-        missing=tuple(clip_id for clip_id in ids if clip_id not in paths),
-        undecodable={clip_id: reasons[path] for clip_id, path in paths.items() if path in reasons},
+        num_found=len(parts),
+        missing=tuple(clip_id for clip_id in ids if clip_id not in parts),
+        undecodable={clip_id: reasons[part] for clip_id, part in parts.items() if part in reasons},
         num_captions=split.num_captions,
         dropped=dict(split.dropped or {}),
         duplicate_captions={} if kind == "train" else _duplicates(captions),

@@ -17,6 +17,10 @@ from savecli.core.errors import WeightsError
 from savecli.model.records import TeacherVectors, VideoEncoding
 
 
+class MissingVectorError(WeightsError):
+    """A teacher that reads vectors from files has none of a clip; what it has may be whole."""
+
+
 class TeacherClip(NamedTuple):
     """A clip as a teacher gets it.
 
@@ -77,18 +81,23 @@ class FileTeacher:
         self._audio = _store(audio)
         self._width: int | None = None
 
+    def knows(self, clip_id: str) -> bool:
+        """Whether there is a vector of the clip's sight; reads none."""
+        return self._video.holds(clip_id)
+
     def encode(self, clips: Sequence[TeacherClip]) -> Taught:
         """The stored vectors. A clip without a file for its sound is masked; one without a file for its sight fails.
 
         Raises:
-            WeightsError: a sight is missing; a file is damaged, holds something else than one finite vector, or one
-                of another width than the others.
+            MissingVectorError: a sight is missing.
+            WeightsError: a file is damaged, holds something else than one finite vector, or one of another width than
+                the others.
         """
         videos = []
         for clip in clips:
             video = self._vector(self._video, clip.clip_id)
             if video is None:
-                raise WeightsError(
+                raise MissingVectorError(
                     f"the teacher has no video vector of clip {clip.clip_id}",
                     why=f"{self._video.place(clip.clip_id)} is not there",
                     fix="compute the missing vector, or train without this clip",
@@ -113,6 +122,11 @@ class FileTeacher:
         if len(vector) != self._width:
             raise _unusable(place, f"it is {len(vector)} wide, the vectors before it {self._width}")
         return vector
+
+
+def knows(teacher: Teacher, clip_id: str) -> bool:
+    """Whether a teacher has vectors of a clip; those that compute them know any clip that can be read."""
+    return not isinstance(teacher, FileTeacher) or teacher.knows(clip_id)
 
 
 def file_teacher(folder: Path) -> FileTeacher:
@@ -181,6 +195,9 @@ class _Folder:
     def place(self, clip_id: str) -> str:
         return str(self._folder / f"{clip_id}.pt")  # ids hold dots: no `with_suffix`
 
+    def holds(self, clip_id: str) -> bool:
+        return Path(self.place(clip_id)).exists()
+
     def read(self, clip_id: str) -> object:
         path = Path(self.place(clip_id))
         if not path.exists():
@@ -202,6 +219,9 @@ class _Table:
 
     def place(self, clip_id: str) -> str:
         return f"{clip_id} in {self._path}"
+
+    def holds(self, clip_id: str) -> bool:
+        return clip_id in self._vectors
 
     def read(self, clip_id: str) -> object:
         return self._vectors.get(clip_id)

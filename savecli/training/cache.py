@@ -99,9 +99,8 @@ class CacheSource:
         self._audio = audio if self._tokens_part is not None else None
         self._hears = sound_format(config) is not None
         self._sound_part = self._open(sound_key(config))
-        self._speech_part = (
-            self._open(_speech_there(folder, speech_config)) if speech is None and config.has_speech else None
-        )
+        has_words = speech is None and config.has_speech
+        self._speech_part = self._open(_speech_there(folder, speech_config)) if has_words else None
         self._teacher_part = self._open(_teacher_there(folder, teacher))
         self._encoding = threading.Lock()
 

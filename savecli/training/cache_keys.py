@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import logging
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,10 +18,15 @@ from savecli.datasets.base import DatasetClip
 from savecli.model.config import ModelConfig
 from savecli.training.files import TEACHER_FRAMES, TEACHER_SIDE, frame_format, sound_format
 from savecli.transcript.choose import SpeechConfig
+from savecli.transcript.whisper_weights import whisper_folder
+
+_log = logging.getLogger(__name__)
 
 PartKind = Literal["frames", "sound", "tokens", "speech", "teacher"]
 # Raise one when what is made of the same settings changes.
-VERSIONS: Mapping[PartKind, int] = {"frames": 1, "sound": 1, "tokens": 1, "speech": 1, "teacher": 1}
+VERSIONS: Mapping[PartKind, int] = {"frames": 1, "sound": 1, "tokens": 1, "speech": 2, "teacher": 2}
+_SUBTITLES = (".srt", ".vtt", ".json")
+_SUBTITLE_FOLDERS = ("subs", "subtitles")
 
 
 class PartKey(NamedTuple):
@@ -50,15 +58,30 @@ def tokens_key(config: ModelConfig, encoder: torch.nn.Module) -> PartKey | None:
     return None if form is None else _key("tokens", {**asdict(form), "encoder": weights_digest(encoder)})
 
 
-def speech_key(config: SpeechConfig) -> PartKey:
-    """Words that were read or recognised; `auto` is one setting, whatever the machine had to recognise with."""
-    model = config.whisper_model if config.source in ("auto", "whisper") else ""
-    return _key("speech", {"source": config.source, "whisper": model})
+def speech_key(config: SpeechConfig, recogniser: str) -> PartKey:
+    """Words that were read or recognised; `recogniser` as `files.recogniser_of` names it."""
+    model = ""
+    if recogniser == "whisper":
+        folder = whisper_folder(config.whisper_model)
+        model = config.whisper_model if folder is None else files_digest(folder)
+    return _key("speech", {"source": config.source, "recogniser": recogniser, "whisper": model})
 
 
-def teacher_key(name: str) -> PartKey:
-    """A teacher's vectors; `name` tells its weights, or where its vectors came from."""
-    return _key("teacher", {"teacher": name, "num_frames": TEACHER_FRAMES, "short_side": TEACHER_SIDE})
+def teacher_key(name: str, fingerprint: str) -> PartKey:
+    """A teacher's vectors; `fingerprint` tells its weights, or the files that its vectors came from."""
+    settings = {"teacher": name, "fingerprint": fingerprint}
+    return _key("teacher", {**settings, "num_frames": TEACHER_FRAMES, "short_side": TEACHER_SIDE})
+
+
+def files_digest(*places: Path) -> str:
+    """Hex digest of names, sizes and times of change of files, and of all below folders; no content is read."""
+    rows = []
+    for place in places:
+        for path in (place, *place.rglob("*")) if place.is_dir() else (place,):
+            if path.is_file():
+                stat = path.stat()
+                rows.append(f"{path.relative_to(place.parent).as_posix()} {stat.st_size} {stat.st_mtime_ns}\n")
+    return hashlib.sha256("".join(sorted(rows)).encode()).hexdigest()[:16]
 
 
 def weights_digest(module: torch.nn.Module) -> str:
@@ -85,11 +108,73 @@ def stamp_of(clip: DatasetClip, path: Path | None) -> str:
     return f"{file}@{span}"
 
 
+class Stamps:
+    """What entries are to be made from, as of now; folders are searched for subtitles once. Safe to use from threads.
+
+    Args:
+        paths: by clip id, its file.
+    """
+
+    def __init__(self, paths: Mapping[str, Path]) -> None:
+        self._paths = paths
+        self._subtitles: dict[Path, Mapping[str, frozenset[Path]]] = {}
+
+    def of(self, clip: DatasetClip, kind: PartKind = "frames") -> str:
+        """As `stamp_of`; that of speech also tells the subtitles beside the file."""
+        path = self._paths.get(clip.clip_id)
+        stamp = stamp_of(clip, path)
+        if kind != "speech" or path is None or stamp.startswith("@"):
+            return stamp
+        beside = self._beside(path)
+        file, _, span = stamp.partition("@")
+        return f"{file}+{files_digest(*sorted(beside))}@{span}" if beside else stamp
+
+    def _beside(self, path: Path) -> frozenset[Path]:
+        if path.parent not in self._subtitles:
+            self._subtitles[path.parent] = _subtitles_in(path.parent)
+        found = self._subtitles[path.parent]
+        return found.get(_normal(path.stem), frozenset()) | found.get(_normal(path.name), frozenset())
+
+
 def is_fresh(stamp: str, now: str) -> bool:
     """Whether an entry of `stamp` is of the clip and file of the stamp `now`."""
     file, _, span = now.partition("@")
     its_file, _, its_span = stamp.partition("@")
     return span == its_span and (not file or file == its_file)
+
+
+def _subtitles_in(folder: Path) -> Mapping[str, frozenset[Path]]:
+    """Subtitles by each name that they may belong to: `a.b.en.srt` to videos called `a`, `a.b` and `a.b.en`.
+
+    More than `find_sidecars` takes, in one look at the folder: to read a clip once too often does no harm.
+    """
+    found: dict[str, set[Path]] = defaultdict(set)
+    for path in _subtitle_files(folder):
+        words = _normal(path.stem).split(".")
+        for end in range(1, len(words) + 1):
+            found[".".join(words[:end])].add(path)
+    return {name: frozenset(paths) for name, paths in found.items()}
+
+
+def _subtitle_files(folder: Path) -> Iterator[Path]:
+    for path in _entries(folder):
+        if path.suffix.lower() in _SUBTITLES:
+            yield path
+        elif path.name.lower() in _SUBTITLE_FOLDERS and path.is_dir():
+            yield from (inner for inner in _entries(path) if inner.suffix.lower() in _SUBTITLES)
+
+
+def _entries(folder: Path) -> tuple[Path, ...]:
+    try:
+        return tuple(folder.iterdir())
+    except OSError as error:
+        _log.debug("%s: not searched for subtitles: %s", folder, error)
+        return ()
+
+
+def _normal(name: str) -> str:
+    """Names as macOS and as other systems write them are the same."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _key(kind: PartKind, settings: Mapping[str, Any]) -> PartKey:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,20 +19,22 @@ from savecli.model.audio import AudioBranch
 from savecli.model.config import ModelConfig
 from savecli.model.hub import Hub
 from savecli.model.teacher_models import PE_AV, ImageBindTeacher, load_pe_av
-from savecli.model.teachers import Teacher, file_teacher
+from savecli.model.teachers import Teacher, file_teacher, knows
 from savecli.training.cache import CacheSize, cache_size
 from savecli.training.cache_keys import (
     PartKey,
     PartKind,
+    Stamps,
+    files_digest,
     frames_key,
     is_fresh,
     sound_key,
     speech_key,
-    stamp_of,
     teacher_key,
     tokens_key,
 )
 from savecli.training.cache_store import PartReader, part_folder
+from savecli.training.files import offline_transcriber, recogniser_of
 from savecli.transcript.choose import SpeechConfig
 
 _SPEECH = SpeechConfig()
@@ -46,8 +49,9 @@ class CacheRequest:
     Args:
         audio: the audio branch whose encoder is frozen: what it makes of sound is kept; None keeps filter banks.
         speech: by clip id, what is said: then no words are kept, as they are known; None reads or recognises them
-            with `transcriber`, which `speech_config` tells of.
-        teacher, teacher_name: whose vectors are kept, and what it is told from others by.
+            with `transcriber`, which `speech_config` tells of; None is the best that needs no download.
+        teacher, teacher_name: whose vectors are kept, and what people call it.
+        teacher_fingerprint: of its weights or files; another one is another teacher.
     """
 
     config: ModelConfig
@@ -57,14 +61,21 @@ class CacheRequest:
     transcriber: Transcriber | None = None
     teacher: Teacher | None = None
     teacher_name: str = ""
+    teacher_fingerprint: str = ""
+
+    @cached_property
+    def listener(self) -> Transcriber:
+        """The transcriber, or what stands for none."""
+        return self.transcriber or offline_transcriber()
 
     @cached_property
     def keys(self) -> Mapping[PartKind, PartKey]:
-        """The parts that are filled; reads the encoder's weights."""
+        """The parts that are filled; reads the encoder's weights, and settles what recognises speech."""
         config = self.config
         sound = sound_key(config) if self.audio is None else tokens_key(config, self.audio.encoder)
-        speech = speech_key(self.speech_config) if self.speech is None and config.has_speech else None
-        teacher = teacher_key(self.teacher_name) if self.teacher is not None else None
+        has_words = self.speech is None and config.has_speech
+        speech = speech_key(self.speech_config, recogniser_of(self.listener)) if has_words else None
+        teacher = teacher_key(self.teacher_name, self.teacher_fingerprint) if self.teacher is not None else None
         return {key.kind: key for key in (frames_key(config), sound, speech, teacher) if key is not None}
 
 
@@ -77,6 +88,7 @@ class CachePlan:
         failed_before: by clip id, why it is passed over: it could not be read, and its file is the same.
         num_there: clips of which everything is there.
         num_missing: clips without a file.
+        num_untaught: clips with a file that the teacher has no vectors of.
         size: estimated bytes of what is missing.
     """
 
@@ -84,6 +96,7 @@ class CachePlan:
     failed_before: Mapping[str, str]
     num_there: int
     num_missing: int
+    num_untaught: int
     size: CacheSize
 
 
@@ -104,25 +117,26 @@ def plan_of(
     retry_failed: bool,
 ) -> CachePlan:
     """What parts that are open lack of a dataset's clips."""
-    kinds = tuple(request.keys)
+    kinds, stamps = tuple(request.keys), Stamps(located.paths)
     todo: list[tuple[DatasetClip, frozenset[PartKind]]] = []
     failed: dict[str, str] = {}
-    num_there = num_missing = 0
+    num_there = num_missing = num_untaught = 0
     for clip in {clip.clip_id: clip for split in dataset.splits for clip in split.clips}.values():
-        path = located.paths.get(clip.clip_id)
-        if path is None:
+        if clip.clip_id not in located.paths:
             num_missing += 1
             continue
-        stamp = stamp_of(clip, path)
-        reason = _failure(parts.get("frames"), clip, stamp)
-        missing = frozenset(kind for kind in kinds if not _is_there(parts.get(kind), clip, stamp))
+        reason = _failure(parts.get("frames"), clip, stamps.of(clip))
+        missing = frozenset(kind for kind in kinds if not _is_there(parts.get(kind), clip, stamps.of(clip, kind)))
+        if request.teacher is not None and not knows(request.teacher, clip.clip_id):
+            num_untaught += 1
+            missing -= {"teacher"}
         if reason and not retry_failed:
             failed[clip.clip_id] = reason
         elif missing:
             todo.append((clip, missing))
         else:
             num_there += 1
-    return CachePlan(tuple(todo), failed, num_there, num_missing, _size(todo, located, request))
+    return CachePlan(tuple(todo), failed, num_there, num_missing, num_untaught, _size(todo, located, request))
 
 
 def _failure(part: PartReader | None, clip: DatasetClip, stamp: str) -> str:
@@ -164,8 +178,16 @@ def _size(
     )
 
 
-def open_teacher(spec: str, *, hub: Hub, device: torch.device) -> tuple[Teacher, str]:
-    """The teacher of a spelling, and what a cache calls it.
+class OpenTeacher(NamedTuple):
+    """A teacher, what people call it, and the fingerprint of its weights or files."""
+
+    teacher: Teacher
+    name: str
+    fingerprint: str
+
+
+def open_teacher(spec: str, *, hub: Hub, device: torch.device) -> OpenTeacher:
+    """The teacher of a spelling.
 
     Args:
         spec: `pe-av`, `pe-av:FOLDER`, `imagebind:FILE`, or a folder with vectors in files.
@@ -173,10 +195,18 @@ def open_teacher(spec: str, *, hub: Hub, device: torch.device) -> tuple[Teacher,
     Raises:
         SaveError: its package is not installed, or its weights or vectors cannot be had.
     """
-    name, _, place = spec.partition(":")
-    if name == "pe-av":
-        return load_pe_av(place or PE_AV, hub=hub, device=device), name
-    if name == "imagebind" and place:
-        return ImageBindTeacher(Path(place).expanduser(), device=device), name
+    kind, _, given = spec.partition(":")
+    if spec == "pe-av":
+        teacher = load_pe_av(PE_AV, hub=hub, device=device)
+        config = hub.cached(PE_AV, "config.json")
+        # The hub's cache has a folder for each commit.
+        return OpenTeacher(teacher, spec, "" if config is None else config.parent.name)
+    if kind in ("pe-av", "imagebind") and given:
+        place = Path(given).expanduser().absolute()
+        loaded: Teacher = (
+            load_pe_av(place, hub=hub, device=device) if kind == "pe-av" else ImageBindTeacher(place, device=device)
+        )
+        return OpenTeacher(loaded, f"{kind}:{place}", files_digest(place))
     folder = Path(spec).expanduser().absolute()
-    return file_teacher(folder), f"files:{folder}"
+    places = [folder / name for name in ("video", "audio", "video.safetensors", "audio.safetensors")]
+    return OpenTeacher(file_teacher(folder), f"files:{folder}", files_digest(*(at for at in places if at.exists())))

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from savecli.core.errors import MediaError, WeightsError
-from savecli.core.records import Transcript
+from savecli.core.errors import MediaError
+from savecli.core.records import NO_SPEECH, Transcript
 from savecli.datasets.base import DatasetClip
 from savecli.features.inputs import (
     ClipSound,
@@ -31,8 +31,9 @@ from savecli.features.inputs import (
 from savecli.features.model_inputs import input_form
 from savecli.model.checkpoint import preprocessing
 from savecli.model.config import ModelConfig
-from savecli.model.teachers import Teacher, TeacherClip
+from savecli.model.teachers import MissingVectorError, Teacher, TeacherClip, knows
 from savecli.training.records import ClipArrays
+from savecli.transcript import choose
 from savecli.transcript.choose import SpeechConfig, build_transcriber
 
 _log = logging.getLogger(__name__)
@@ -118,21 +119,41 @@ class FileSource:
 
     def speech(self, clip: DatasetClip) -> str:
         """What is said in the clip; "" for a model that does not read it. Raises as `read`."""
+        return self.known_speech(clip) or ""
+
+    def known_speech(self, clip: DatasetClip) -> str | None:
+        """As `speech`; None where the clip has sound and no subtitles, and nothing here recognises speech."""
         if not self._has_speech:
             return ""
         if self._speech is not None:
             return self._speech.get(clip.clip_id, "")
-        return speech_within(self._transcripts.of(self._path(clip)), clip.span)
+        transcript = self._transcripts.of(self._path(clip))
+        # A note beside no words says what was lacking; without a recogniser, that is the recogniser.
+        if transcript.source == NO_SPEECH.source and transcript.note and not self._transcripts.recogniser:
+            return None
+        return speech_within(transcript, clip.span)
+
+    def is_taught(self, clip: DatasetClip) -> bool:
+        """Whether the teacher has vectors of the clip, or can be asked for them; nothing is decoded or computed."""
+        if self._teacher is None:
+            return False
+        is_there = self._teacher.rate_hz is None or clip.clip_id in self._paths
+        return is_there and knows(self._teacher, clip.clip_id)
 
     def taught(self, clip: DatasetClip) -> TaughtClip:
-        """What the teacher says of the clip; nothing where there is no teacher, or it has no vectors of the clip."""
+        """What the teacher says of the clip; nothing where there is no teacher, or it has no vectors of the clip.
+
+        Raises:
+            MediaError: as `read`.
+            WeightsError: the teacher's vectors of the clip are damaged.
+        """
         if self._teacher is None:
             return TaughtClip()
         try:
             given = self._for_teacher(clip, self._teacher.rate_hz)
             with self._teaching:
                 taught = self._teacher.encode([given])
-        except WeightsError as error:
+        except MissingVectorError as error:
             # Of clips that are only evaluated there are no vectors as a rule.
             _log.info("clip %s is not taught: %s", clip.clip_id, error)
             return TaughtClip()
@@ -178,6 +199,14 @@ def offline_transcriber(config: SpeechConfig | None = None) -> Transcriber:
     return build_transcriber(config or SpeechConfig(allow_download=False), hub_reachable=lambda: False)
 
 
+def recogniser_of(transcriber: Transcriber) -> str:
+    """What recognises speech: `whisper`, `sphinx`, the name of a class of one's own; "" where nothing does."""
+    if not isinstance(transcriber, choose.Transcriber):
+        return type(transcriber).__name__
+    source = transcriber.recogniser.source
+    return "" if source is None else source.name
+
+
 class _Transcripts:
     """Transcripts of files, each made once, whichever thread asks first."""
 
@@ -188,11 +217,20 @@ class _Transcripts:
         self._held: dict[Path, Transcript] = {}
 
     def of(self, path: Path) -> Transcript:
+        transcriber = self._opened()
         with self._lock:
             lock = self._lock_of[path]
-            if self._transcriber is None:
-                self._transcriber = offline_transcriber()
         with lock:
             if path not in self._held:
-                self._held[path] = read_transcript(path, self._transcriber)
+                self._held[path] = read_transcript(path, transcriber)
             return self._held[path]
+
+    @property
+    def recogniser(self) -> str:
+        return recogniser_of(self._opened())
+
+    def _opened(self) -> Transcriber:
+        with self._lock:
+            if self._transcriber is None:
+                self._transcriber = offline_transcriber()
+            return self._transcriber

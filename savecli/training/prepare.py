@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,13 +21,15 @@ from savecli.features.inputs import ClipSound, Transcriber
 from savecli.model.audio import AudioBranch
 from savecli.model.config import ModelConfig
 from savecli.model.teachers import Teacher
-from savecli.training.cache import CacheSize
-from savecli.training.cache_keys import PartKind, stamp_of
+from savecli.training.cache import CacheSize, teacher_keys
+from savecli.training.cache_keys import PartKey, PartKind, Stamps
 from savecli.training.cache_plan import CachePlan, CacheRequest, plan_of
 from savecli.training.cache_store import AnyArray, PartWriter, damaged_entries, make_part
 from savecli.training.cache_tokens import sound_tokens
 from savecli.training.files import FileSource
 from savecli.training.loader import ahead
+
+_log = logging.getLogger(__name__)
 
 _NO_PROGRESS = NoProgress()
 # Clips whose sound is encoded together.
@@ -41,6 +44,7 @@ class CacheReport:
         failures: by clip id, why it cannot be read, now or in a run before.
         num_damaged: entries whose checksum was wrong; they have been made anew.
         num_with_sound, num_with_speech: among the clips that were made now.
+        num_unheard: clips whose speech is not kept, as they have no subtitles and nothing here recognises speech.
     """
 
     plan: CachePlan
@@ -49,17 +53,19 @@ class CacheReport:
     num_with_speech: int
     failures: Mapping[str, str]
     num_damaged: int
+    num_unheard: int
 
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """What was read of a clip; arrays by part. `sound` waits for the encoder."""
+    """What was read of a clip; stamps and arrays by part. `sound` waits for the encoder."""
 
     clip: DatasetClip
-    stamp: str
+    stamps: Mapping[PartKind, str]
     arrays: dict[PartKind, Mapping[str, AnyArray]] = field(default_factory=dict)
     sound: ClipSound | None = None
     failure: str = ""
+    is_unheard: bool = False
 
 
 def prepare_cache(
@@ -71,6 +77,7 @@ def prepare_cache(
     audio_branch: AudioBranch | None = None,
     teacher: Teacher | None = None,
     teacher_name: str = "",
+    teacher_fingerprint: str = "",
     speech: Mapping[str, str] | None = None,
     transcriber: Transcriber | None = None,
     retry_failed: bool = False,
@@ -90,6 +97,7 @@ def prepare_cache(
         transcriber=transcriber,
         teacher=teacher,
         teacher_name=teacher_name,
+        teacher_fingerprint=teacher_fingerprint,
     )
     return prepare_request(
         dataset,
@@ -129,6 +137,8 @@ def prepare_request(
         parts: dict[PartKind, PartWriter] = {}
         for kind, key in request.keys.items():
             parts[kind] = stack.enter_context(PartWriter(make_part(folder, key.name, key.settings)))
+            if kind == "teacher":
+                _remove_replaced(folder, key)
         num_damaged = _drop_damaged(parts.values()) if verify else 0
         plan = plan_of(dataset, located, request, parts, retry_failed=retry_failed)
         _check_space(folder, plan.size)
@@ -173,6 +183,14 @@ def _check_space(folder: Path, size: CacheSize) -> None:
         )
 
 
+def _remove_replaced(folder: Path, key: PartKey) -> None:
+    """Remove what a teacher of this name said with weights or files that have been replaced since."""
+    for other in teacher_keys(folder):
+        if other.settings["teacher"] == key.settings["teacher"] and other.name != key.name:
+            _log.info("%s: vectors of `%s` as it was before are removed", folder, key.settings["teacher"])
+            shutil.rmtree(folder / other.name, ignore_errors=True)
+
+
 def _drop_damaged(parts: Iterable[PartWriter]) -> int:
     num_damaged = 0
     for part in parts:
@@ -196,12 +214,12 @@ def _fill(
         request.config,
         speech=request.speech,
         teacher=request.teacher,
-        transcriber=request.transcriber,
+        transcriber=request.listener if "speech" in request.keys else None,
     )
     failures = dict(plan.failed_before)
-    num_made = num_sound = num_speech = 0
+    num_made = num_sound = num_speech = num_unheard = 0
     progress.start(len(plan.todo), unit="clips", title="Preparing")
-    read = ahead(partial(_read, files, located.paths), plan.todo, num_threads=num_workers)
+    read = ahead(partial(_read, files, Stamps(located.paths)), plan.todo, num_threads=num_workers)
     together = _ENCODED_TOGETHER if request.audio is not None else 1
     while chunk := list(islice(read, together)):
         for made in _encoded(chunk, request.audio):
@@ -209,21 +227,26 @@ def _fill(
             if made.failure:
                 failures[name] = made.failure
                 progress.skip(path, made.failure)
-                parts["frames"].fail(name, made.stamp, made.failure)
+                parts["frames"].fail(name, made.stamps["frames"], made.failure)
             for kind, arrays in made.arrays.items():
-                parts[kind].add(name, made.stamp, arrays)
-            num_made += not made.failure
+                parts[kind].add(name, made.stamps[kind], arrays)
+            num_made += bool(made.arrays)
             num_sound += made.sound is not None
             num_speech += bool(made.arrays.get("speech"))
+            num_unheard += made.is_unheard
             progress.advance(1)
-    return CacheReport(plan, num_made, num_sound, num_speech, failures, num_damaged)
+    return CacheReport(plan, num_made, num_sound, num_speech, failures, num_damaged, num_unheard)
 
 
-def _read(files: FileSource, paths: Mapping[str, Path], item: tuple[DatasetClip, frozenset[PartKind]]) -> _Made:
-    """What is missing of a clip. The stamp is taken first: a file that changes meanwhile is stale at once."""
+def _read(files: FileSource, stamps: Stamps, item: tuple[DatasetClip, frozenset[PartKind]]) -> _Made:
+    """What is missing of a clip. Stamps are taken first: a file that changes meanwhile is stale at once.
+
+    Speech that nothing here recognises, and a clip that the teacher does not know, are left out: that may change
+    while the clip's file does not.
+    """
     clip, kinds = item
-    made = _Made(clip, stamp_of(clip, paths[clip.clip_id]))
-    sound = None
+    made = _Made(clip, {"frames": stamps.of(clip), **{kind: stamps.of(clip, kind) for kind in kinds}})
+    sound, is_unheard = None, False
     try:
         if "frames" in kinds:
             made.arrays["frames"] = {"frames": files.frames(clip)}
@@ -232,15 +255,18 @@ def _read(files: FileSource, paths: Mapping[str, Path], item: tuple[DatasetClip,
             kind: PartKind = "sound" if "sound" in kinds else "tokens"
             made.arrays[kind] = {} if sound is None else {"banks": _half(sound), "mask": sound.mask}
         if "speech" in kinds:
-            text = files.speech(clip).encode()
-            made.arrays["speech"] = {"text": np.frombuffer(text, np.uint8)} if text else {}
+            text = files.known_speech(clip)
+            is_unheard = text is None
+            if text is not None:
+                made.arrays["speech"] = {"text": np.frombuffer(text.encode(), np.uint8)} if text else {}
         if "teacher" in kinds:
             taught = files.taught(clip)
             vectors = {"video": taught.video, "audio": taught.audio}
-            made.arrays["teacher"] = {name: vector for name, vector in vectors.items() if vector is not None}
+            if taught.video is not None:
+                made.arrays["teacher"] = {name: vector for name, vector in vectors.items() if vector is not None}
     except MediaError as error:
-        return _Made(clip, made.stamp, failure=error.why or error.what)
-    return _Made(clip, made.stamp, made.arrays, sound)
+        return _Made(clip, made.stamps, failure=error.why or error.what)
+    return _Made(clip, made.stamps, made.arrays, sound, is_unheard=is_unheard)
 
 
 def _half(sound: ClipSound) -> AnyArray:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from savecli.cli.clip_check import why_unusable
 from savecli.cli.data import data
 from savecli.core.errors import UsageError
+from savecli.core.records import Span
 from savecli.datasets.registry import DATASETS, find_dataset
 from savecli.model.build import build_model
 from savecli.model.checkpoint import save_checkpoint
@@ -17,6 +19,7 @@ from savecli.model.presets import find_preset
 from savecli.training.cache import CacheSource
 from savecli.training.session import open_data
 from tests.datasets.miniature import make_miniature
+from tests.training.test_files import overwrite_sound
 
 NAME = "msrvtt-9k"
 
@@ -65,6 +68,17 @@ def test_a_whole_copy_is_verified(miniature, tmp_path):
     assert (
         "complete, by the names of files (--decode opens them)" in run("verify", "manifest", "--root", manifest).stdout
     )
+
+
+def test_spans_and_sound_are_decoded(video):
+    path, mute = video("a.mp4", duration_s=2.0), video("mute.mp4", audio=None)
+    assert why_unusable(path, None) is None
+    assert why_unusable(path, Span(0.5, 1.5)) is None
+    assert why_unusable(mute, None) is None
+    assert why_unusable(path, Span(500.0, 510.0)) == "it has no picture at 500.00 s"
+    overwrite_sound(path)
+    for span in (None, Span(0.5, 1.5)):
+        assert why_unusable(path, span) == "nothing of its audio stream can be decoded"
 
 
 def test_what_is_missing_and_what_is_broken_is_told_apart(miniature, first):
@@ -142,8 +156,10 @@ def test_a_world_is_drawn_and_prepared(tmp_path):
     numbers = ("--seed", "1", "--train", "20", "--val", "4", "--test", "4")
     assert run("make", "synthetic", "--out", out, *numbers).stdout == f"{out}\n"
     run("verify", "synthetic", "--root", out)
-    arguments = ("prepare", "synthetic", "--root", out, "--preset", "save-drawn", "--teacher", out / "teacher")
-    assert "28 clips prepared." in run(*arguments).stderr
+    arguments = ("prepare", "synthetic", "--root", out, "--teacher", out / "teacher")
+    prepared = run(*arguments).stderr
+    assert "28 clips prepared" in prepared
+    assert "for `save-drawn`" in prepared
 
 
 def test_wrong_names_are_told(tmp_path):

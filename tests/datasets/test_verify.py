@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from savecli.core.progress import NoProgress
+from savecli.core.records import Span
 from savecli.datasets.base import Caption, Dataset, DatasetClip, Split
 from savecli.datasets.expected import EXPECTED
 from savecli.datasets.locate import Located
@@ -28,7 +29,7 @@ def msrvtt() -> Dataset:
 
 
 def test_counts(msrvtt: Dataset) -> None:
-    def check(path: Path) -> str | None:
+    def check(path: Path, span: Span | None) -> str | None:
         return "no moov atom" if path.stem == "video9771" else None
 
     transcripts = {"video9770": "hello", "video9771": "", "video123": "of no split"}
@@ -56,7 +57,7 @@ def test_sizes_are_compared_with_the_published_ones(msrvtt: Dataset) -> None:
 def test_a_whole_copy_is_complete() -> None:
     clips = tuple(DatasetClip(f"clip{number}", (Caption(f"caption {number}"),), media="") for number in range(1000))
     dataset = Dataset("manifest", None, None, Split("test", clips))
-    found = verify(dataset, located(dataset), lambda path: None)
+    found = verify(dataset, located(dataset), lambda path, span: None)
     assert found.is_complete
     assert found.splits[0].mismatches == ()
     # The wrong split of LSMDC, as some score it.
@@ -78,7 +79,7 @@ def test_a_file_is_opened_once() -> None:
     dataset = Dataset("manifest", Split("train", clips), None, None)
     lock, opened, skipped = threading.Lock(), [], []
 
-    def check(path: Path) -> str:
+    def check(path: Path, span: Span | None) -> str:
         with lock:
             opened.append(path)
         return "broken"
@@ -91,6 +92,18 @@ def test_a_file_is_opened_once() -> None:
     found = verify(dataset, files, check, num_threads=2, progress=Listener())
     assert (opened, skipped) == ([Path("a.mp4")], [(Path("a.mp4"), "broken")])
     assert found.splits[0].num_usable == 0
+
+
+def test_each_span_of_a_file_is_checked() -> None:
+    spans = (None, Span(0.0, 1.0), Span(500.0, 510.0))
+    clips = tuple(DatasetClip(f"a#{number}", (Caption("caption"),), "a.mp4", span) for number, span in enumerate(spans))
+    files = Located({clip.clip_id: Path("a.mp4") for clip in clips}, ())
+
+    def check(path: Path, span: Span | None) -> str | None:
+        return "too late" if span is not None and span.start_s > 2 else None
+
+    found = verify(Dataset("manifest", Split("train", clips), None, None), files, check)
+    assert found.splits[0].undecodable == {"a#2": "too late"}
 
 
 def test_expected_sizes_name_known_datasets() -> None:

@@ -20,6 +20,7 @@ from savecli.model.records import AlignmentVectors, VideoEncoding
 from savecli.model.teacher_models import PE_AV_RATE_HZ, ImageBindTeacher, PeAvTeacher, load_pe_av
 from savecli.model.teachers import (
     FileTeacher,
+    MissingVectorError,
     Teacher,
     TeacherClip,
     aligned_where_taught,
@@ -73,7 +74,8 @@ def test_writing_wants_one_id_per_clip(authors: Path, tmp_path: Path, ids: list[
 
 def test_a_missing_sight_fails_and_says_which(authors: Path) -> None:
     (authors / "video/video2.pt").unlink()
-    with pytest.raises(WeightsError, match=r"no video vector of clip video2.*video2\.pt is not there"):
+    assert [file_teacher(authors).knows(clip_id) for clip_id in IDS] == [True, True, False]
+    with pytest.raises(MissingVectorError, match=r"no video vector of clip video2.*video2\.pt is not there"):
         file_teacher(authors).encode(CLIPS)
 
 

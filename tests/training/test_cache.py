@@ -15,21 +15,24 @@ import numpy as np
 import pytest
 import torch
 
-from savecli.core.errors import MediaError, SaveError, UsageError
+from savecli.core.errors import MediaError, SaveError, UsageError, WeightsError
 from savecli.core.progress import NoProgress
-from savecli.core.records import Span
+from savecli.core.records import Span, Transcript, Utterance
 from savecli.datasets.base import Caption, Dataset, DatasetClip, Split
 from savecli.datasets.locate import Located
 from savecli.model.build import build_model
+from savecli.model.hub import Hub
 from savecli.model.records import TeacherVectors
-from savecli.model.teachers import Taught
+from savecli.model.teachers import Taught, write_teacher
 from savecli.training.batches import Collator
 from savecli.training.cache import CacheSource, cache_size, teachers_in
-from savecli.training.cache_keys import frames_key, sound_key
-from savecli.training.cache_plan import CacheRequest, plan_cache
+from savecli.training.cache_keys import files_digest, frames_key, sound_key, teacher_key
+from savecli.training.cache_plan import CacheRequest, open_teacher, plan_cache
 from savecli.training.cache_store import DATA, INDEX
 from savecli.training.files import FileSource
-from savecli.training.prepare import prepare_cache, writing
+from savecli.training.prepare import prepare_cache, prepare_request, writing
+from savecli.transcript.choose import Recogniser, Transcriber
+from savecli.transcript.sidecar import SidecarSource
 from tests.make_media import make_video
 from tests.training.random_clips import small_config
 
@@ -251,6 +254,110 @@ def test_a_teacher_is_asked_once_a_clip(clips, tmp_path):
         CacheSource(folder, CONFIG, speech=SPEECH)
     taught = [CacheSource(folder, CONFIG, speech=SPEECH, teacher=name).read(clip("clip0")) for name in ("counted", "")]
     assert [item.teacher_video is None for item in taught] == [False, True]
+
+
+def prepared(clips, folder: Path, teacher_folder: Path):
+    """Fill a cache with what a folder of vectors holds, as `save data prepare` does."""
+    taught = open_teacher(str(teacher_folder), hub=Hub(offline=True), device=torch.device("cpu"))
+    request = CacheRequest(
+        CONFIG, speech=SPEECH, teacher=taught.teacher, teacher_name=taught.name, teacher_fingerprint=taught.fingerprint
+    )
+    return prepare_request(*clips, request, folder)
+
+
+def vectors(folder: Path, ids: Sequence[str], value: float) -> None:
+    rows = torch.full((len(ids), 4), value)
+    write_teacher(folder, ids, Taught(TeacherVectors(audio=rows, video=rows), torch.ones(len(ids), dtype=torch.bool)))
+
+
+def test_vectors_that_were_replaced_are_read_again(clips, tmp_path):
+    folder, teacher = tmp_path / "cache", tmp_path / "teacher"
+    vectors(teacher, ["clip0", "clip1"], 1.0)
+    report = prepared(clips, folder, teacher)
+    assert report.plan.num_untaught == 2  # clip2 and the broken one
+    source = CacheSource(folder, CONFIG, speech=SPEECH)
+    assert [source.is_taught(item) for item in readable(clips[0])] == [True, True, False]
+    assert prepared(clips, folder, teacher).num_made == 0
+    vectors(teacher, ["clip0", "clip1", "clip2"], 2.0)
+    assert prepared(clips, folder, teacher).num_made == 3
+    source = CacheSource(folder, CONFIG, speech=SPEECH)  # no question whose vectors are meant
+    assert all((source.read(item).teacher_video == 2).all() for item in readable(clips[0]))
+
+
+def test_a_damaged_vector_ends_the_filling(clips, tmp_path):
+    teacher = tmp_path / "teacher"
+    vectors(teacher, ["clip0", "clip1"], float("nan"))
+    with pytest.raises(WeightsError, match="NaN"):
+        prepared(clips, tmp_path / "cache", teacher)
+
+
+def test_other_weights_of_a_teacher_are_another_teacher(tmp_path):
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"one")
+    before = teacher_key("imagebind", files_digest(weights))
+    assert before == teacher_key("imagebind", files_digest(weights))
+    weights.write_bytes(b"other")
+    assert before != teacher_key("imagebind", files_digest(weights))
+    (tmp_path / "below").mkdir()
+    whole = files_digest(tmp_path)
+    (tmp_path / "below/config.json").write_bytes(b"{}")
+    assert files_digest(tmp_path) != whole
+
+
+class Recognising:
+    """A recogniser that hears the same in every file."""
+
+    name = "whisper"
+
+    def read(self, info) -> Transcript:
+        return Transcript((Utterance(0.0, 0.4, "heard"),), self.name)
+
+
+def test_speech_waits_for_a_recogniser(tmp_path, videos):
+    clips = dataset_of([clip("a"), clip("b")]), Located({"a": videos / "clip0.mp4", "b": videos / "clip1.mp4"}, ())
+    folder = tmp_path / "cache"
+    none = Transcriber((), lambda: Recogniser(None, "", note="speech not recognised"))
+    report = prepare_cache(*clips, CONFIG, folder, transcriber=none)
+    assert (report.num_unheard, report.num_with_speech) == (1, 0)  # b has no sound
+    again = prepare_cache(*clips, CONFIG, folder, transcriber=none)
+    assert (again.num_unheard, again.num_made, again.plan.num_there) == (1, 0, 1)
+    source = CacheSource(folder, CONFIG)
+    with pytest.raises(MediaError, match="clip a is not in the cache"):
+        source.read(clip("a"))
+    assert source.read(clip("b")).speech == ""
+    hears = Transcriber((), lambda: Recogniser(Recognising(), "whisper base"))
+    report = prepare_cache(*clips, CONFIG, folder, transcriber=hears)
+    assert (report.num_unheard, report.num_made, report.num_with_speech) == (0, 2, 1)
+    assert CacheSource(folder, CONFIG).read(clip("a")).speech == "heard"
+
+
+def test_subtitles_that_come_or_change_are_read(tmp_path, videos):
+    path = tmp_path / "1004_Juno_00.01-00.02.mp4"  # names with dots, as in LSMDC
+    path.write_bytes((videos / "clip0.mp4").read_bytes())
+    clips = dataset_of([clip("a")]), Located({"a": path}, ())
+    folder = tmp_path / "cache"
+    hears = Transcriber((SidecarSource(),), lambda: Recogniser(Recognising(), "whisper base"))
+    prepare_cache(*clips, CONFIG, folder, transcriber=hears)
+    for number, (name, text) in enumerate([("en.srt", "first"), ("en.srt", "changed"), ("srt", "better")], start=1):
+        beside = path.with_name(f"{path.stem}.{name}")
+        beside.write_text(f"1\n00:00:00,000 --> 00:00:00,400\n{text}\n", encoding="utf-8")
+        os.utime(beside, ns=(number, number))
+        with pytest.raises(MediaError, match="is not in the cache"):
+            CacheSource(folder, CONFIG, paths=clips[1].paths).read(clip("a"))
+        assert prepare_cache(*clips, CONFIG, folder, transcriber=hears).num_made == 1
+        assert CacheSource(folder, CONFIG, paths=clips[1].paths).read(clip("a")).speech == text
+        assert prepare_cache(*clips, CONFIG, folder, transcriber=hears).num_made == 0
+
+
+def test_clips_that_fit_are_counted(clips, tmp_path, videos):
+    dataset, located = clips
+    prepare_cache(dataset, located, CONFIG, tmp_path / "cache", speech=SPEECH)
+    items = dataset.splits[0].clips
+    assert CacheSource(tmp_path / "cache", CONFIG, paths=located.paths).num_fitting(items) == 3
+    other = {**located.paths, "clip0": videos / "clip3.mp4"}
+    assert CacheSource(tmp_path / "cache", CONFIG, paths=other).num_fitting(items) == 2
+    more = replace(CONFIG, inputs=replace(CONFIG.inputs, num_frames=5))
+    assert CacheSource(tmp_path / "cache", more, paths=located.paths).num_fitting(items) == 0
 
 
 def test_damage_is_mended_by_files_or_by_verify(clips, tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from savecli.core.errors import MediaError
+from savecli.core.errors import MediaError, WeightsError
 from savecli.core.records import Span, Transcript, Utterance
 from savecli.datasets.base import Caption, DatasetClip
 from savecli.model.records import TeacherVectors
@@ -113,6 +113,18 @@ def test_a_clip_that_a_file_teacher_does_not_know_is_not_taught(video, tmp_path:
     )
     np.testing.assert_array_equal(source.read(clip("a")).teacher_audio, np.ones(4))
     assert source.read(clip("b")).teacher_video is None
+    assert [source.is_taught(clip(name)) for name in "ab"] == [True, False]
+    assert not FileSource({"a": path}, small_config("save"), speech={}).is_taught(clip("a"))
+    asked = FileSource({"a": path}, small_config("save"), speech={}, teacher=Listener())
+    assert [asked.is_taught(clip(name)) for name in "ab"] == [True, False]
+
+
+def test_a_damaged_vector_is_told(video, tmp_path: Path):
+    vectors = TeacherVectors(audio=torch.ones(1, 4), video=torch.full((1, 4), float("nan")))
+    write_teacher(tmp_path / "taught", ["a"], Taught(vectors, torch.tensor([True])))
+    teacher = file_teacher(tmp_path / "taught")
+    with pytest.raises(WeightsError, match="it holds NaN"):
+        FileSource({"a": video()}, small_config("save"), speech={}, teacher=teacher).read(clip("a"))
 
 
 def test_a_clip_whose_sound_alone_is_broken_keeps_its_picture(video, caplog):
