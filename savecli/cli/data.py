@@ -94,7 +94,7 @@ def verify(name: str, root: Path, videos: Path | None, asr: Path | None, decode:
 @click.argument("name")
 @_folder_options
 @click.option("--cache", type=_FOLDER, show_default="`cache` in the root", help="Folder of the cache.")
-@click.option("--preset", help="The model it is for; see docs/model.md.  [default: save, for synthetic save-drawn]")
+@click.option("--preset", help="The model it is for.  [default: save, for synthetic save-drawn]")
 @click.option("--checkpoint", metavar="MODEL", help="The model it is for instead, as `save eval` names it.")
 @click.option("--audio", type=_PATH, help="Weights of the preset's frozen audio encoder: keep what it makes of sound.")
 @click.option(
