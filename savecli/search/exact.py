@@ -7,6 +7,7 @@ looks at every frame as well, which no vector index does; for so few clips that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -83,9 +84,12 @@ def proposal_by_logits(
     logits = exact_logits(text, vectors, frames, scoring)
     levels = levels_of(vectors @ text, vectors, "seen", calibration)
     order = np.argsort(-logits, kind="stable")
+    # The levels come from pooled cosines, which do not order the clips as the model does; ranks weigh by level, so a
+    # clip must be at least as believable as those behind it.
+    from_last = accumulate((levels[idx] for idx in reversed(order)), max)
     return Proposal(
         tuple(kept[idx] for idx in order),
-        tuple(levels[idx] for idx in order),
+        tuple(reversed(tuple(from_last))),
         tuple(float(logits[idx]) for idx in order),
     )
 

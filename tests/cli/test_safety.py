@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -61,14 +62,20 @@ def test_a_killed_run_then_the_same_command_equals_one_clean_run(save: Save, cro
 
 
 def test_ctrl_c_stops_soon_and_says_how_to_go_on(save: Save, crowd: Library) -> None:
-    process = save.start("index", "--speech", "subtitles", crowd.folder, "--jobs", "1")
-    deadline = time.monotonic() + 60
-    while not (save.archive / "writing").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    started = time.monotonic()
-    _, err = process.communicate(timeout=20)
-    assert time.monotonic() - started < 10
+    for _ in range(3):
+        process = save.start("index", "--speech", "subtitles", crowd.folder, "--jobs", "1")
+        deadline = time.monotonic() + 60
+        while not (save.archive / "writing").exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        _, err = process.communicate(timeout=20)
+        assert time.monotonic() - started < 10
+        if process.returncode == 130:
+            break
+        # On a busy machine this process may wake up when the other has just done its work.
+        assert process.returncode == 3
+        shutil.rmtree(save.archive)
     assert process.returncode == 130
     assert "run the same command to go on" in err
     assert "Traceback" not in err

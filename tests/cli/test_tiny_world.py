@@ -33,3 +33,17 @@ def test_it_finds_new_clips_of_the_drawn_world(save: Save, tmp_path: Path) -> No
     assert rows["t2v", None]["recall_at_1"] > 30
     for group in ("vision", "sound", "speech"):
         assert rows["t2v", group]["recall_at_1"] > 20, json.dumps(rows["t2v", group])
+
+
+def test_nothing_is_lost_between_the_model_and_an_archive_of_it(save: Save, tmp_path: Path) -> None:
+    """R@1 of an archive's vectors is that of the model itself on the same clips and captions."""
+    world = tmp_path / "world"
+    make_drawn_world(world, NoProgress(), size=WorldSize(seed=98, num_train=0, num_val=0, num_test=27))
+    rows = [json.loads(line) for line in (world / "manifest.jsonl").read_text().splitlines()]
+    labels = tmp_path / "labels.tsv"
+    labels.write_text("".join(f"{row['caption']}\t{Path(row['video']).name}\n" for row in rows))
+    save("index", world / "videos", "--encoder", "tiny-world", "--speech", "subtitles")
+    archived = save("eval", "--queries", labels, "--json").json
+    model = save("eval", "--checkpoint", "tiny-world", "--dataset", "synthetic", "--root", world, "--json").json
+    by_evidence = {score["evidence"]: score for score in archived["scores"]}
+    assert abs(by_evidence["matched"]["recall_at_1"] - model["results"][0]["rows"][0]["recall_at_1"]) <= 3
