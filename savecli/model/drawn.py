@@ -42,9 +42,8 @@ def drawn(config: ModelConfig) -> ModelConfig:
 
     What makes the presets differ stays: branches, weights of the mix, scoring, losses, masks of padding. Two things do
     not. All take a whole clip's sound on one filter bank, as the clips are shorter than a window. And none mixes in
-    zeros for what is missing, as the published systems do: from scratch, and with half of the clips without speech, a
-    model that does so has not learned to read speech after 900 steps of 64 pairs (it tells a clip from those that
-    differ in speech alone in 33 of 100 cases, where chance is 33; without the zeros in 75).
+    zeros for what is missing, as the published systems do: on earlier, sparser worlds models that did so hardly learned
+    to read speech. On the world as it is now it makes no difference (`benchmarks/RESULTS.md`, `save+zeros`).
     """
     audio = AstConfig(
         width=_WIDTH, layers=_LAYERS, heads=_WIDTH // _HEAD_WIDTH, num_rows=128, num_mel_bins=64, patch=16, stride=16
