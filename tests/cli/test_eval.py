@@ -70,7 +70,6 @@ def test_kept_similarities_give_the_same_report_without_the_model(world: Path, k
 
 
 def test_groups_post_processing_and_pictures(world: Path, kept: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     plot = tmp_path / "curve.svg"
     result = run("--checkpoint", kept, "--by", "speech", "--post", "dsl", "--csv", "--plot", plot)
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
