@@ -11,6 +11,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from tests.make_media import usual_priority
+
 WIDTH, HEIGHT, RATE_HZ = 1920, 1080, 30
 BIT_RATE = 6_000_000  # what cameras and video platforms spend on 1080p30
 AUDIO_RATE_HZ = 48000
@@ -54,6 +56,7 @@ def benchmark_media(folder: Path | None = None, *, duration_s: float = 24.0) -> 
     return paths
 
 
+@usual_priority()
 def write_sample(path: Path, sample: Sample, *, duration_s: float) -> None:
     """Encode moving picture and sound of the given length."""
     with av.open(str(path), "w") as container:

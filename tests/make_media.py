@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -34,6 +36,24 @@ _SUBTITLES_BY_SUFFIX = {".mkv": "subrip", ".webm": "webvtt"}
 _ASS_HEADER = b"[Script Info]\nScriptType: v4.00+\n\n[Events]\nFormat: Layer, Start, End, Style, Text\n"
 
 
+@contextmanager
+def usual_priority() -> Iterator[None]:
+    """What runs inside leaves the thread's scheduling as it was.
+
+    SVT-AV1 gives the thread that calls it real-time priority where it may, as root. Every process that the thread
+    starts later inherits that: two threads that wait by spinning then starve, on two cores, those they wait for.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # macOS
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
+@usual_priority()
 def make_video(
     path: Path,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
@@ -242,3 +243,12 @@ def test_a_file_without_pictures_is_refused(video: VideoMaker) -> None:
         next(read_frames(path, [0], short_side=None))
     assert error.value.why == "no video stream"
     assert measured_duration_s(path) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="no such scheduling here")
+def test_making_av1_leaves_the_priority_of_this_process_alone(video: VideoMaker) -> None:
+    """Of tests, not of save: real-time priority is inherited by every process that later tests start."""
+    before = os.sched_getscheduler(0)
+    name, options = KINDS["av1"]
+    video(name, **options, duration_s=0.4, audio=None)
+    assert os.sched_getscheduler(0) == before
