@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
 
 from savecli.archive.schema import ClipRow
 from savecli.search.candidates import Candidates
@@ -24,29 +26,67 @@ MAX_CLIPS_PER_MOMENT = 4
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one kind of evidence adds to a clip's score.
+
+    Args:
+        evidence: where from; a query has either `matched` or `seen`, as in `Ranks`.
+        rank: 1-based place among all that it proposed.
+        weight: what a first place adds.
+        terms: of the query, those that were found in what is said, or in the name.
+    """
+
+    evidence: Literal["matched", "seen", "said", "name"]
+    rank: int
+    level: Level
+    weight: float
+    terms: frozenset[str] = frozenset()
+
+    @property
+    def score(self) -> float:
+        return self.weight * (RRF_K + 1) / (RRF_K + self.rank)
+
+
+@dataclass(frozen=True)
 class ScoredClip:
     """A candidate clip with all its evidence. `matched` are the query terms its words hold, `logit` as in `Moment`."""
 
     clip: ClipRow
     ranks: Ranks
-    levels: tuple[Level, ...]
+    parts: tuple[Part, ...]
     matched: frozenset[str]
-    score: float
     logit: float | None = None
 
-    @property
+    @cached_property
+    def score(self) -> float:
+        return sum(part.score for part in self.parts)
+
+    @cached_property
     def level(self) -> Level:
-        return joint_level(self.levels)
+        return joint_level(part.level for part in self.parts)
 
 
 @dataclass(frozen=True)
 class ScoredMoment:
-    """A moment before its snippet is cut, which is done only for what is shown. `text` is all that is said in it."""
+    """A moment before its snippet is cut, which is done only for what is shown.
+
+    Args:
+        text: all that is said in it.
+        clips: in order of time; none for a phrase.
+        gain: how many times the score of its best clip it has, as together they are believed more.
+    """
 
     moment: Moment
     level: Level
     text: str
     matched: frozenset[str]
+    clips: tuple[ScoredClip, ...] = ()
+    gain: float = 1.0
+
+    @property
+    def best_clip(self) -> ScoredClip:
+        """The clip that gives the moment its score; the first of equals."""
+        return max(self.clips, key=lambda clip: (clip.score, -clip.clip.clip_idx))
 
     def with_snippet(self, query: QueryTerms) -> Moment:
         """The moment with the passage that matches best, unless it has one already."""
@@ -97,17 +137,21 @@ def score_clips(
     def scored(clip: ClipRow) -> ScoredClip:
         matched = matched_terms(clip.text, query) if clip.clip_id in said_rank else frozenset()
         named = matched_terms(titles.get(clip.video_id, ""), query) if clip.video_id in named_rank else frozenset()
-        found: list[tuple[int, Level]] = []
+        parts: list[Part] = []
         if clip.clip_id in seen_rank:
-            found.append((seen_rank[clip.clip_id], seen_level[clip.clip_id]))
+            level = seen_level[clip.clip_id]
+            parts.append(
+                Part("matched" if candidates.is_fused else "seen", seen_rank[clip.clip_id], level, LEVEL_WEIGHT[level])
+            )
         if clip.clip_id in said_rank:
             level = words_level(coverage(matched, query), evidence(matched, query))
-            found.append((said_rank[clip.clip_id], max(level, meant_level.get(clip.clip_id, Level.LOW))))
+            level = max(level, meant_level.get(clip.clip_id, Level.LOW))
+            parts.append(Part("said", said_rank[clip.clip_id], level, LEVEL_WEIGHT[level], matched))
         if clip.video_id in named_rank:
             # What the name leaves out may be said: "stiff person" in neurology-03.mp4.
             together = matched | named
             level = words_level(coverage(together, query), evidence(together, query))
-            found.append((named_rank[clip.video_id], level))
+            parts.append(Part("name", named_rank[clip.video_id], level, LEVEL_WEIGHT[level], named))
         by_vector = seen_rank.get(clip.clip_id)
         ranks = Ranks(
             matched=by_vector if candidates.is_fused else None,
@@ -115,9 +159,7 @@ def score_clips(
             said=said_rank.get(clip.clip_id),
             named=named_rank.get(clip.video_id),
         )
-        score = sum(LEVEL_WEIGHT[level] * (RRF_K + 1) / (RRF_K + rank) for rank, level in found)
-        levels = tuple(level for _, level in found)
-        return ScoredClip(clip, ranks, levels, matched, score, logits.get(clip.clip_id))
+        return ScoredClip(clip, ranks, tuple(parts), matched, logits.get(clip.clip_id))
 
     return [scored(clip) for clip in clips]
 
@@ -183,7 +225,7 @@ def _moment(group: list[ScoredClip], query: QueryTerms) -> ScoredMoment:
         ranks=_best_ranks(clip.ranks for clip in group),
         logit=max((clip.logit for clip in group if clip.logit is not None), default=None),
     )
-    return ScoredMoment(moment, level, text, matched)
+    return ScoredMoment(moment, level, text, matched, tuple(group), gain)
 
 
 def _best_ranks(ranks: Iterable[Ranks]) -> Ranks:
