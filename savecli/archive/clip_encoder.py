@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from savecli.archive.encoder import FRAMES_PER_CLIP
-from savecli.core.records import ClipEmbedding, ClipInput, Frame, InputNeeds
+from savecli.core.records import ClipEmbedding, ClipInput, Frame, InputNeeds, frame_times
 from savecli.features.pixels import normalised_pixels, square_pixels
 from savecli.model.clip_config import PixelFormat
 from savecli.model.clip_model import load_clip, load_text_branch
@@ -100,8 +100,9 @@ class ClipEncoder:
             embeddings.append(
                 ClipEmbedding(
                     pooled=mean_direction(of_clip) if len(of_clip) else None,
-                    frames=of_clip.astype(np.float16) if len(of_clip) else None,
+                    frames=of_clip if len(of_clip) else None,
                     speech=next(speech) if clip.speech.strip() else None,
+                    frame_s=frame_times(clip.frames) if len(of_clip) else None,
                 )
             )
         return embeddings

@@ -13,12 +13,13 @@ import torch
 
 from savecli.archive.checkpoint_source import CheckpointSource
 from savecli.archive.clip_encoder import CLIPS_ON_CPU, CLIPS_ON_GPU, TextEncoder
-from savecli.core.records import ClipEmbedding, ClipInput
+from savecli.core.records import ClipEmbedding, ClipInput, SensePart, frame_times
 from savecli.features.inputs import clip_sound, square_frames
 from savecli.features.model_inputs import HeardClip, input_form, input_tensors, normalised_frames
 from savecli.features.tokens import ClipTokenizer, clip_merges
 from savecli.model.checkpoint import load_checkpoint, preprocessing
 from savecli.model.config import ModelConfig
+from savecli.model.fusion import Gates
 from savecli.model.precision import Batches, Precision, choose_device, choose_precision, computing
 from savecli.model.records import VideoInputs
 from savecli.model.save_model import SaveModel
@@ -57,7 +58,10 @@ class SaveEncoder:
         self.precision = precision
         self._model = model
         self._form = input_form(preprocessing(config))
+        self._hears = config.audio is not None
         self._has_speech = config.has_speech
+        self._shortest_speech = config.inputs.shortest_text
+        self._layers = config.fusion_layers
         self._tokenizer = _tokenizer(config, min_characters=config.inputs.shortest_text)
         self._text = text_encoder(model.text, config, device=device, precision=precision)
         self._batches = Batches(batch_size)
@@ -75,7 +79,7 @@ class SaveEncoder:
 
         with computing(self.device, self.precision):
             vectors = self._batches.run(encoded, torch.arange(len(parts))).numpy()
-        embeddings = iter([self._embedding(*pair) for pair in zip(parts, vectors, strict=True)])
+        embeddings = iter([self._embedding(*made) for made in zip(pictured, parts, vectors, strict=True)])
         return [next(embeddings) if clip.frames else ClipEmbedding(pooled=None) for clip in clips]
 
     def encode_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -92,16 +96,41 @@ class SaveEncoder:
         return HeardClip(frames, sound, clip.speech.strip())
 
     def _encode(self, clips: Sequence[HeardClip]) -> torch.Tensor:
-        """`(B, (1 + F) * D)`: the pooled embedding of each clip, then those of its frames."""
+        """`(B, …)`: what `_embedding` takes apart again; one tensor, as `Batches` wants it."""
         tensors = input_tensors(clips, self._form, self._tokenizer, has_speech=self._has_speech)
         inputs = VideoInputs._make(None if field is None else field.to(self.device) for field in tensors)
         pixels = normalised_frames(inputs.pixels, inputs.frame_mask, mean=self._form.mean, std=self._form.std)
-        encoding = self._model.encode_video(inputs._replace(pixels=pixels))
-        return torch.cat([encoding.pooled.unsqueeze(1), encoding.frames], dim=1).flatten(1)
+        encoding = self._model.encode_video(inputs._replace(pixels=pixels), with_parts=True)
+        senses = zip(
+            (encoding.audio_part, encoding.speech_part), (encoding.audio_gates, encoding.speech_gates), strict=True
+        )
+        columns = [
+            encoding.pooled,
+            *(_sense_columns(part, gates, encoding.pooled, self._layers) for part, gates in senses),
+        ]
+        # Frames last: a batch has as many as its longest clip.
+        return torch.cat([*(column.float() for column in columns), encoding.frames.float().flatten(1)], dim=1)
 
-    def _embedding(self, clip: HeardClip, vectors: npt.NDArray[np.float32]) -> ClipEmbedding:
-        rows = vectors.reshape(-1, self.dimension)
-        return ClipEmbedding(pooled=rows[0], frames=rows[1 : 1 + len(clip.frames)].astype(np.float16))
+    def _embedding(self, clip: ClipInput, parts: HeardClip, row: npt.NDArray[np.float32]) -> ClipEmbedding:
+        dimension, num_gates = self.dimension, 2 * self._layers
+        ends = np.cumsum([dimension, dimension, num_gates, dimension, num_gates])
+        pooled, audio, audio_gates, speech, speech_gates, frames = np.split(row, ends)
+        has_sound = self._hears and parts.sound is not None
+        has_speech = self._has_speech and len(parts.speech) >= max(1, self._shortest_speech)
+        return ClipEmbedding(
+            pooled=pooled,
+            frames=frames.reshape(-1, dimension)[: len(parts.frames)],
+            frame_s=frame_times(clip.frames[: len(parts.frames)]),
+            audio_part=SensePart(audio, audio_gates.reshape(-1, 2)) if has_sound else None,
+            speech_part=SensePart(speech, speech_gates.reshape(-1, 2)) if has_speech else None,
+        )
+
+
+def _sense_columns(part: torch.Tensor | None, gates: Gates | None, like: torch.Tensor, layers: int) -> torch.Tensor:
+    """`(B, D + 2 * layers)`: a sense's part and gates; zeros, which nobody reads, where the batch has none of it."""
+    if part is None or gates is None:
+        return like.new_zeros(len(like), like.shape[1] + 2 * layers)
+    return torch.cat([part, torch.stack([gates.attention, gates.feed_forward], dim=2).flatten(1)], dim=1)
 
 
 def text_encoder(branch: TextBranch, config: ModelConfig, *, device: torch.device, precision: Precision) -> TextEncoder:

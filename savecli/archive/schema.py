@@ -3,7 +3,8 @@
     videos          one row per media file; writing it is what commits a video
     clips           one row per clip: where it lies and what is said in it
     vectors_<fp>    one row per clip and encoder: what is compared with a query
-    frames_<fp>     one row per clip and encoder: per-frame vectors, kept apart so that `vectors` stays slim
+    frames_<fp>     one row per clip and encoder: what is looked at of candidates only, kept apart so that `vectors`
+                    stays slim: per-frame vectors, what sound and speech add to the clip's vector, gates
     failures        one row per file that could not be indexed, with the reason
 
 Rows of `clips`, `vectors` and `frames` belong to a `video_id` (content), rows of `videos` to a path, so
@@ -19,7 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 VIDEOS = pa.schema(
     [
@@ -82,7 +83,7 @@ FAILURES = pa.schema(
 
 def vectors_schema(dimension: int) -> pa.Schema:
     """Table of pooled and speech vectors of width `dimension`; null is missing evidence."""
-    vector = pa.list_(pa.float32(), dimension)
+    vector = pa.list_(pa.float16(), dimension)
     return pa.schema(
         [
             pa.field("clip_id", pa.string(), nullable=False),
@@ -93,16 +94,20 @@ def vectors_schema(dimension: int) -> pa.Schema:
     )
 
 
-def frames_schema() -> pa.Schema:
-    """Table of per-frame vectors, `(F, D)` float16 flattened row by row into bytes."""
-    return pa.schema(
-        [
-            pa.field("clip_id", pa.string(), nullable=False),
-            pa.field("video_id", pa.string(), nullable=False),
-            pa.field("num_frames", pa.int32()),
-            pa.field("embeddings", pa.large_binary()),
-        ]
-    )
+# Vectors as `savecli.archive.packing` writes them, with the clip's `seen` as their base. Times are seconds from the
+# video's start. Gates are `(layers, 2)` flattened; they and the part are null where the clip has no such sense.
+FRAMES = pa.schema(
+    [
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("frame_s", pa.list_(pa.float32())),
+        pa.field("frames", pa.large_binary(), metadata={"lance-encoding:compression": "zstd"}),
+        pa.field("audio_part", pa.binary()),
+        pa.field("audio_gates", pa.list_(pa.float32())),
+        pa.field("speech_part", pa.binary()),
+        pa.field("speech_gates", pa.list_(pa.float32())),
+    ]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,4 +192,7 @@ def video_from_dict(row: dict[str, Any]) -> VideoRow:
 # Migration N rewrites the archive folder from version N to N + 1. Append; never edit one that was released.
 # None where only `archive.json` differs: it is understood as it is, and the next index run writes it anew. A query must
 # not: it may run beside a writer, or on a disk that cannot be written.
-MIGRATIONS: tuple[Callable[[Path], None] | None, ...] = (None,)  # 2: how an encoder scores, and what its vectors hold
+MIGRATIONS: tuple[Callable[[Path], None] | None, ...] = (
+    None,  # 2: how an encoder scores, and what its vectors hold
+    None,  # 3: vectors packed; tables of the old form count as missing, and the next index run makes them anew
+)

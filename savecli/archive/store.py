@@ -14,22 +14,23 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from savecli.archive.manifest import FILE_NAME, EncoderRecord, Manifest, read_manifest, write_manifest
+from savecli.archive.packing import pack_vectors
 from savecli.archive.schema import (
     CLIPS,
     FAILURES,
+    FRAMES,
     VIDEOS,
     ClipRow,
     FailureRow,
     VideoRow,
     clip_from_dict,
     clip_to_dict,
-    frames_schema,
     vectors_schema,
     video_from_dict,
 )
 from savecli.archive.text_side import drop_text_sides_of_others
 from savecli.core.errors import SaveError
-from savecli.core.records import ClipEmbedding
+from savecli.core.records import ClipEmbedding, SensePart
 
 # LanceDB scans one thread per batch: 8,192 rows keep a flat search five times faster than one huge batch.
 ROWS_PER_BATCH = 8192
@@ -81,7 +82,8 @@ class Archive:
         names = _vector_table_names(encoder)
         if not set(names) <= set(self.table_names()):
             return None
-        return VectorTables(*map(self._db.open_table, names))
+        tables = VectorTables(*map(self._db.open_table, names))
+        return tables if tables.frames.schema.names == FRAMES.names else None
 
     def video_rows(self, where: str | None = None, *, columns: Sequence[str] | None = None) -> list[VideoRow]:
         """Rows of `videos`, all of them unless an SQL condition narrows it; without the transcript text by default."""
@@ -107,10 +109,10 @@ class Archive:
         """The tables for `encoder` to fill, made where they do not exist; None for an encoder without vectors."""
         if encoder.dimension == 0:
             return None
-        for name, schema in zip(
-            _vector_table_names(encoder), (vectors_schema(encoder.dimension), frames_schema()), strict=True
-        ):
-            if name not in self.table_names():
+        if self.vector_tables(encoder) is None:  # or one of them, left by a kill, or both in an older form
+            for name, schema in zip(
+                _vector_table_names(encoder), (vectors_schema(encoder.dimension), FRAMES), strict=True
+            ):
                 self._db.create_table(name, schema=schema, mode="overwrite")
         return self.vector_tables(encoder)
 
@@ -133,7 +135,7 @@ class Archive:
     def add_vectors(self, clips: Sequence[ClipRow], embeddings: Sequence[ClipEmbedding], tables: VectorTables) -> None:
         """Write the embeddings of a whole video; the last commit, to `vectors`, is what counts."""
         dimension = tables.vectors.schema.field("seen").type.list_size
-        _add(tables.frames, _frame_rows(clips, embeddings), frames_schema())
+        _add(tables.frames, _frame_rows(clips, embeddings), FRAMES)
         _add(tables.vectors, _vector_rows(clips, embeddings), vectors_schema(dimension))
 
     def put_videos(self, rows: Sequence[VideoRow], *, gone: Sequence[str] = ()) -> None:
@@ -260,21 +262,29 @@ def _batches(rows: list[dict[str, Any]], schema: pa.Schema) -> list[pa.RecordBat
 
 def _vector_rows(clips: Sequence[ClipRow], embeddings: Sequence[ClipEmbedding]) -> Iterator[dict[str, Any]]:
     for clip, embedding in zip(clips, embeddings, strict=True):
-        seen, said = embedding.pooled, embedding.speech
-        yield {"clip_id": clip.clip_id, "video_id": clip.video_id, "seen": _values(seen), "said": _values(said)}
+        seen, said = _halved(embedding.pooled), _halved(embedding.speech)
+        yield {"clip_id": clip.clip_id, "video_id": clip.video_id, "seen": seen, "said": said}
 
 
 def _frame_rows(clips: Sequence[ClipRow], embeddings: Sequence[ClipEmbedding]) -> Iterator[dict[str, Any]]:
     for clip, embedding in zip(clips, embeddings, strict=True):
-        if embedding.frames is not None:
-            data = np.ascontiguousarray(embedding.frames, dtype=np.float16)
+        if embedding.frames is not None and embedding.pooled is not None:
+            base = embedding.pooled.astype(np.float16).astype(np.float32)  # as it will be read
             yield {
                 "clip_id": clip.clip_id,
                 "video_id": clip.video_id,
-                "num_frames": len(data),
-                "embeddings": data.tobytes(),
+                "frame_s": embedding.frame_s,
+                "frames": pack_vectors(embedding.frames, base),
+                **_sense_row("audio", embedding.audio_part, base),
+                **_sense_row("speech", embedding.speech_part, base),
             }
 
 
-def _values(vector: npt.NDArray[np.float32] | None) -> list[float] | None:
-    return None if vector is None else vector.astype(np.float32).tolist()
+def _sense_row(name: str, part: SensePart | None, base: npt.NDArray[np.float32]) -> dict[str, Any]:
+    if part is None:
+        return {f"{name}_part": None, f"{name}_gates": None}
+    return {f"{name}_part": pack_vectors(part.vector[None], base), f"{name}_gates": part.gates.flatten()}
+
+
+def _halved(vector: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float16] | None:
+    return None if vector is None else vector.astype(np.float16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,18 +145,42 @@ class ClipInput:
 
 
 @dataclass(frozen=True, eq=False)
+class SensePart:
+    """What sound or speech has added to the pooled embedding of a clip.
+
+    Args:
+        vector: `(D,)` float32, not of unit length.
+        gates: `(layers, 2)` float32 in (-1, 1): how far each fusion layer let the sense in, by attention and by
+            feed-forward.
+    """
+
+    vector: npt.NDArray[np.float32]
+    gates: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class ClipEmbedding:
     """What an encoder makes of one clip. Vectors are unit length; None is missing, never zeros.
 
     Args:
         pooled: `(D,)` float32, the clip as it is searched; None without frames.
-        frames: `(F, D)` float16, one per frame; None without frames.
+        frames: `(F, D)` float32, one per frame; None without frames.
         speech: `(D,)` float32 of the clip's words; None without speech, or when the encoder fuses speech into `pooled`.
+        frame_s: `(F,)` float32, seconds from the video's start.
+        audio_part, speech_part: what a fusing encoder had of each sense; `pooled` less both is what is seen.
     """
 
     pooled: npt.NDArray[np.float32] | None
-    frames: npt.NDArray[np.float16] | None = None
+    frames: npt.NDArray[np.float32] | None = None
     speech: npt.NDArray[np.float32] | None = None
+    frame_s: npt.NDArray[np.float32] | None = None
+    audio_part: SensePart | None = None
+    speech_part: SensePart | None = None
+
+
+def frame_times(frames: Sequence[Frame]) -> npt.NDArray[np.float32]:
+    """`(F,)` seconds from the video's start."""
+    return np.array([frame.time_s for frame in frames], np.float32)
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ class VideoEncoding(NamedTuple):
         visual_pooled: `(B, D)` unit, of the frames before fusion.
         alignment: None without sound.
         audio_gates, speech_gates: how far each fusion layer let sound and speech in; None where there were none.
+        audio_part, speech_part: `(B, D)`, what each has added to `pooled`; only when asked for, and None without it.
     """
 
     frames: torch.Tensor
@@ -85,6 +86,8 @@ class VideoEncoding(NamedTuple):
     alignment: AlignmentVectors | None = None
     audio_gates: Gates | None = None
     speech_gates: Gates | None = None
+    audio_part: torch.Tensor | None = None
+    speech_part: torch.Tensor | None = None
 
 
 class TeacherVectors(NamedTuple):

@@ -67,9 +67,9 @@ class SaveModel(nn.Module):
         self.padded_speech = padded_speech
         self.missing_as_zeros = missing_as_zeros
 
-    def encode_video(self, inputs: VideoInputs) -> VideoEncoding:
-        """The encoding of a batch of clips."""
-        encoding: VideoEncoding = self.head(self.features(inputs))
+    def encode_video(self, inputs: VideoInputs, *, with_parts: bool = False) -> VideoEncoding:
+        """The encoding of a batch of clips; `with_parts` also what sound and speech have added, see `VideoHead`."""
+        encoding: VideoEncoding = self.head(self.features(inputs), with_parts=with_parts)
         return encoding
 
     def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:

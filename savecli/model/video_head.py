@@ -49,8 +49,12 @@ class VideoHead(nn.Module):
         self.padded_frames = padded_frames
         self.missing_as_zeros = missing_as_zeros
 
-    def forward(self, features: VideoFeatures) -> VideoEncoding:
-        """The encoding of `(B, F, D)` frames with the memories there are."""
+    def forward(self, features: VideoFeatures, *, with_parts: bool = False) -> VideoEncoding:
+        """The encoding of `(B, F, D)` frames with the memories there are.
+
+        Args:
+            with_parts: also what sound and speech have added to the pooled embedding.
+        """
         mask = features.frame_mask
         inner_mask = None if self.padded_frames else mask
         # What lies in padding, be it NaN, must not reach the sums that its weight of 0 takes part in.
@@ -71,15 +75,46 @@ class VideoHead(nn.Module):
             memory = self._clean(features.speech)
             speech = self.speech_fusion(visual, memory, mask=inner_mask, memory_mask=features.speech.mask)
         frames = unit(self._mixed(visual, sound, speech, features))
+        pooled = pooled_embedding(frames, mask)
+        parts = self._parts(visual, sound, speech, features, pooled) if with_parts else (None, None)
         return VideoEncoding(
             frames=frames,
-            pooled=pooled_embedding(frames, mask),
+            pooled=pooled,
             mask=mask,
             visual_pooled=pooled_embedding(visual_units, mask),
             alignment=alignment,
             audio_gates=sound.gates if sound else None,
             speech_gates=speech.gates if speech else None,
+            audio_part=parts[0],
+            speech_part=parts[1],
         )
+
+    def _parts(
+        self,
+        visual: torch.Tensor,
+        sound: FusionOutput | None,
+        speech: FusionOutput | None,
+        features: VideoFeatures,
+        pooled: torch.Tensor,
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """`(B, D)` each: by how much sound and speech change the pooled embedding.
+
+        The Shapley value of each: the mean of what it adds to sight alone and to sight with the other one. So
+        `pooled` = sight alone + both parts, and neither is favoured by coming first.
+        """
+
+        def pooled_of(heard: FusionOutput | None, said: FusionOutput | None) -> torch.Tensor:
+            mixed = self._mixed(visual, heard, said, features)
+            return pooled_embedding(unit(mixed), features.frame_mask)
+
+        if sound is None and speech is None:
+            return None, None
+        seen = pooled_of(None, None)
+        if sound is None or speech is None:
+            return (None if sound is None else pooled - seen), (None if speech is None else pooled - seen)
+        with_sound, with_speech = pooled_of(sound, None), pooled_of(None, speech)
+        audio_part = (with_sound - seen + pooled - with_speech) / 2
+        return audio_part, pooled - seen - audio_part
 
     def _mixed(
         self, visual: torch.Tensor, sound: FusionOutput | None, speech: FusionOutput | None, features: VideoFeatures

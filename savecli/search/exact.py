@@ -15,15 +15,15 @@ import numpy.typing as npt
 
 from savecli.archive.calibration import Calibration
 from savecli.archive.manifest import ScoringRecord
+from savecli.archive.packing import num_packed, packed_products
 from savecli.archive.store import VectorTables, sql_in
 from savecli.search.candidates import Proposal, levels_of
 
 Vectors = npt.NDArray[np.float32]
+_NO_FRAMES = np.zeros(0, np.float32)
 
 
-def exact_logits(
-    text: Vectors, pooled: Vectors, frames: Sequence[Vectors] | None, scoring: ScoringRecord
-) -> npt.NDArray[np.float32]:
+def exact_logits(pooled: Vectors, frames: Sequence[Vectors] | None, scoring: ScoringRecord) -> Vectors:
     """`(N,)`: what `SaveModel.similarity` gives for a text and N clips, in numpy (golden data §4, `logits`).
 
         (1/tau) log sum_f exp(tau s <t, z_f>)      over the frames f of a clip
@@ -33,27 +33,27 @@ def exact_logits(
     tau is our `temperature`, s our `logit_scale`.
 
     Args:
-        text: `(D,)` unit.
-        pooled: `(N, D)` unit.
-        frames: by clip, `(F, D)` unit, numbers of frames may differ; a clip without frames gets -inf. Not needed by
-            `pooled` scoring.
+        pooled: `(N,)` cosines of the text with the pooled embeddings.
+        frames: by clip, `(F,)` cosines with its frames, whose number may differ; a clip without frames gets -inf. Not
+            needed by `pooled` scoring.
     """
-    scale, tau = scoring.logit_scale, scoring.temperature
-    of_pooled = scale * (pooled @ text)
+    scale = scoring.logit_scale
+    of_pooled = scale * pooled
     if scoring.kind == "pooled":
         return np.asarray(of_pooled, dtype=np.float32)
     assert frames is not None, "joint scoring looks at frames"
-    logits = np.full(len(pooled), -np.inf, np.float32)
-    ends = np.cumsum([len(rows) for rows in frames])
-    if len(ends) and ends[-1]:
-        exponents = tau * scale * (np.concatenate(frames).astype(np.float32) @ text)
-        for idx, values in enumerate(np.split(exponents, ends[:-1])):
-            if len(values):
-                # The largest is taken out before the exponential, so that it is finite at any scale.
-                largest = values.max()
-                per_frame = (largest + np.log(np.exp(values - largest).sum())) / tau
-                logits[idx] = (per_frame + of_pooled[idx]) / 2
-    return logits
+    of_frames = [frame_logit(cosines, scoring) for cosines in frames]
+    return np.asarray((np.array(of_frames, np.float32) + of_pooled) / 2, dtype=np.float32)
+
+
+def frame_logit(cosines: Vectors, scoring: ScoringRecord) -> float:
+    """A clip's smooth maximum over its frames `(F,)`; -inf without any."""
+    if not len(cosines):
+        return -np.inf
+    exponents = scoring.temperature * scoring.logit_scale * cosines
+    # The largest is taken out before the exponential, so that it is finite at any scale.
+    largest = float(exponents.max())
+    return (largest + float(np.log(np.exp(exponents - largest).sum()))) / scoring.temperature
 
 
 def proposal_by_logits(
@@ -76,13 +76,13 @@ def proposal_by_logits(
         return Proposal()
     kept = sorted(pooled)
     vectors = np.stack([pooled[clip_id] for clip_id in kept])
+    cosines = vectors @ text
     frames = None
     if scoring.kind == "joint":
-        held = _frames_of(tables.frames, set(kept), dimension=len(text))
-        none = np.zeros((0, len(text)), np.float32)
-        frames = [held.get(clip_id, none) for clip_id in kept]
-    logits = exact_logits(text, vectors, frames, scoring)
-    levels = levels_of(vectors @ text, vectors, "seen", calibration)
+        held = _frame_cosines(tables.frames, dict(zip(kept, cosines.tolist(), strict=True)), text)
+        frames = [held.get(clip_id, _NO_FRAMES) for clip_id in kept]
+    logits = exact_logits(cosines, frames, scoring)
+    levels = levels_of(cosines, vectors, "seen", calibration)
     order = np.argsort(-logits, kind="stable")
     # The levels come from pooled cosines, which do not order the clips as the model does; ranks weigh by level, so a
     # clip must be at least as believable as those behind it.
@@ -105,12 +105,14 @@ def _pooled_of(table: Any, clip_ids: set[str]) -> Mapping[str, Vectors]:
     return dict(zip(rows.column("clip_id").to_pylist(), vectors, strict=True))
 
 
-def _frames_of(table: Any, clip_ids: set[str], *, dimension: int) -> Mapping[str, Vectors]:
-    rows = _rows(table, clip_ids, None, ["clip_id", "embeddings"])
-    return {
-        clip_id: np.frombuffer(data, np.float16).reshape(-1, dimension).astype(np.float32)
-        for clip_id, data in zip(rows.column("clip_id").to_pylist(), rows.column("embeddings").to_pylist(), strict=True)
-    }
+def _frame_cosines(table: Any, pooled: Mapping[str, float], text: Vectors) -> Mapping[str, Vectors]:
+    """`(F,)` cosines of the text with the frames of each clip, given that with its pooled embedding."""
+    rows = _rows(table, set(pooled), None, ["clip_id", "frames"])
+    clip_ids, packed = rows.column("clip_id").to_pylist(), rows.column("frames").to_pylist()
+    counts = [num_packed(data, len(text)) for data in packed]
+    base = np.repeat(np.array([pooled[clip_id] for clip_id in clip_ids], np.float32), counts)
+    products = packed_products(b"".join(packed), base, text)
+    return dict(zip(clip_ids, np.split(products, np.cumsum(counts)[:-1]), strict=True)) if clip_ids else {}
 
 
 def _rows(table: Any, clip_ids: set[str], condition: str | None, columns: list[str]) -> Any:

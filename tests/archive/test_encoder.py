@@ -133,7 +133,7 @@ class TestEncoding:
             frames = model.encode_image(pixels, normalize=True)
             pooled = functional.normalize(frames.mean(dim=0), dim=-1)
             speech = model.encode_text(open_clip.get_tokenizer("ViT-B-32")(["we saw a dog"]), normalize=True)[0]
-        assert ours.frames.dtype == np.float16
+        assert ours.frames.dtype == np.float32
         assert np.allclose(ours.frames, frames, atol=1e-3)
         assert np.allclose(ours.pooled, pooled, atol=1e-6)
         assert np.allclose(ours.speech, speech, atol=1e-6)

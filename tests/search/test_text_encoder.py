@@ -49,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.touch()
         video = VideoRow(path=str(path), video_id=str(number), root=str(folder), duration_s=4.0, num_clips=1)
         clips = [ClipRow(str(number), 0, 0.0, 4.0)]
-        archive.commit_video(video, clips, [ClipEmbedding(vector, vector[None].astype(np.float16))], tables)
+        archive.commit_video(video, clips, [ClipEmbedding(vector, vector[None])], tables)
     keep_text_side(archive.folder, record, lambda: encoder.branch)
     return archive.folder
 
