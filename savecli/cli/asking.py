@@ -1,8 +1,10 @@
-"""What commands that search share: options that narrow a search, and what opens an archive for queries."""
+"""What commands that search share: how to ask, the text side of an archive, and how an answer is printed."""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -15,9 +17,11 @@ from savecli.cli.options import Date, Seconds
 if TYPE_CHECKING:
     from savecli.archive.store import Archive
     from savecli.search.query import EncodeText, Signal
+    from savecli.search.results import Answer
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+FOUND, NOTHING_FOUND = 0, 1
 
 _OPTIONS = (
     click.option(
@@ -107,6 +111,17 @@ def text_side(archive: Archive, *, offline: bool, for_many: bool = False) -> Enc
         return load_query_encoder(archive, hub=Hub(offline=offline), for_many=for_many, progress=progress)
 
 
+def show_answer(answer: Answer, form: str | None) -> int:
+    """Print an answer and its notes; the exit code says whether anything was found."""
+    for note in answer.notes:
+        click.echo(note, err=True)
+    if not answer.videos:
+        click.echo(_nothing_found(answer), err=True)
+        return NOTHING_FOUND
+    _print(answer, form)
+    return FOUND
+
+
 def _signals(*, see: bool, say: bool) -> frozenset[Signal]:
     """The kinds of evidence to use."""
     if not see and not say:
@@ -125,3 +140,33 @@ def _pattern(text: str) -> str:
     if text.startswith(("./", "../", "~")) or text in (".", ".."):
         return os.path.abspath(expanded)
     return expanded
+
+
+def _nothing_found(answer: Answer) -> str:
+    from savecli.cli.render import clock, one_line
+
+    if answer.best is None:
+        return "No match."
+    moment = answer.best.moments[0]
+    place = f"{one_line(Path(answer.best.path).name)} {clock(moment.start_s)}–{clock(moment.end_s)}"
+    return f"No confident match (best: {place}; --all shows it)"
+
+
+def _print(answer: Answer, form: str | None) -> None:
+    from savecli.cli import render
+
+    if form == "json":
+        click.echo(json.dumps(render.answer_json(answer), indent=2))
+    elif form == "jsonl":
+        for line in render.answer_jsonl(answer):
+            click.echo(line)
+    elif form in ("paths", "paths0"):
+        end = "\0" if form == "paths0" else "\n"
+        for hit in answer.videos:
+            sys.stdout.write(hit.path + end)
+    else:
+        on_terminal = render.is_terminal()
+        width = render.terminal_width() if on_terminal else None
+        colour = on_terminal and "NO_COLOR" not in os.environ
+        for line in render.answer_lines(answer, colour=colour, width=width):
+            click.echo(line)

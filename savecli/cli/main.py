@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 import click
@@ -13,6 +12,7 @@ from savecli import __version__
 from savecli.cli.archive import archive
 from savecli.cli.data import data
 from savecli.cli.doctor import doctor
+from savecli.cli.errors import error_text, our_own_fault
 from savecli.cli.eval import evaluate
 from savecli.cli.finetune import finetune
 from savecli.cli.index import index
@@ -57,10 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         code = error.exit_code
     except SaveError as error:
-        click.echo(_message(error), err=True)
-        code = error.exit_code
+        code = _told(error)
     except Exception as error:
-        code = _our_own_fault(error)
+        code = _told(our_own_fault(error))
     # Daemon threads may still be inside a decoder: leave without waiting for them.
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else 0)
@@ -79,25 +78,12 @@ def _prepare_process() -> None:
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
-def _message(error: SaveError) -> str:
-    lines = [f"error: {error.what}"]
-    lines += [f"  {name}: {text}" for name, text in (("why", error.why), ("fix", error.fix)) if text]
-    return "\n".join(lines)
+def _told(error: SaveError) -> int:
+    click.echo(error_text(error), err=True)
+    return error.exit_code
 
 
 def _closed_pipe() -> int:
     """The reader went away, as in `| head -1`: say nothing, also not while Python shuts down."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return _EXIT_CLOSED_PIPE
-
-
-def _our_own_fault(error: Exception) -> int:
-    if os.environ.get("SAVE_DEBUG"):
-        traceback.print_exc()
-    message = SaveError(
-        "save failed in a way it should not",
-        why=f"{type(error).__name__}: {error}",
-        fix="run it again with SAVE_DEBUG=1 set and report what it prints",
-    )
-    click.echo(_message(message), err=True)
-    return message.exit_code
