@@ -237,6 +237,14 @@ def sql_in(column: str, values: Iterable[str]) -> str:
     return f"{column} IN ({quoted})" if quoted else "false"
 
 
+def rows_of_clips(table: Any, clip_ids: Iterable[str], columns: Sequence[str], *, where: str | None = None) -> pa.Table:
+    """Columns of those of the clips that `table` has and that meet an SQL condition, in no order."""
+    wanted = set(clip_ids)
+    videos = {clip_id.rpartition(":")[0] for clip_id in wanted}  # indexed, where clip_id is not
+    condition = f"{sql_in('video_id', videos)} AND {sql_in('clip_id', wanted)}"
+    return table.search().where(f"{condition} AND {where}" if where else condition).select(list(columns)).to_arrow()
+
+
 def distinct(table: Any, column: str) -> list[str]:
     """Distinct values of a string column."""
     values = table.search().select([column]).to_arrow().column(column)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from savecli.archive.calibration import Calibration
 from savecli.archive.manifest import ScoringRecord
 from savecli.archive.packing import num_packed, packed_products
-from savecli.archive.store import VectorTables, sql_in
+from savecli.archive.store import VectorTables, rows_of_clips
 from savecli.search.candidates import Proposal, levels_of
 
 Vectors = npt.NDArray[np.float32]
@@ -63,6 +63,8 @@ def proposal_by_logits(
     text: Vectors,
     scoring: ScoringRecord,
     calibration: Calibration | None,
+    *,
+    judged: Vectors | None = None,
 ) -> Proposal:
     """Clips by the model's own similarity, best first; equal ones by id.
 
@@ -70,6 +72,7 @@ def proposal_by_logits(
         nearest: pooled embeddings by clip id, what the first stage found by vectors.
         others: ids of what it found by words; those without vectors are left out.
         text: `(D,)` unit, the query.
+        judged: as `clips_by_vector`.
     """
     pooled = {**nearest, **_pooled_of(tables.vectors, set(others) - nearest.keys())}
     if not pooled:
@@ -82,7 +85,7 @@ def proposal_by_logits(
         held = _frame_cosines(tables.frames, dict(zip(kept, cosines.tolist(), strict=True)), text)
         frames = [held.get(clip_id, _NO_FRAMES) for clip_id in kept]
     logits = exact_logits(cosines, frames, scoring)
-    levels = levels_of(cosines, vectors, "seen", calibration)
+    levels = levels_of(cosines if judged is None else vectors @ judged, vectors, "seen", calibration)
     order = np.argsort(-logits, kind="stable")
     # The levels come from pooled cosines, which do not order the clips as the model does; ranks weigh by level, so a
     # clip must be at least as believable as those behind it.
@@ -97,7 +100,7 @@ def proposal_by_logits(
 def _pooled_of(table: Any, clip_ids: set[str]) -> Mapping[str, Vectors]:
     if not clip_ids:
         return {}
-    rows = _rows(table, clip_ids, "seen IS NOT NULL", ["clip_id", "seen"])
+    rows = rows_of_clips(table, clip_ids, ["clip_id", "seen"], where="seen IS NOT NULL")
     values = rows.column("seen").combine_chunks()
     if not len(values):
         return {}
@@ -107,16 +110,9 @@ def _pooled_of(table: Any, clip_ids: set[str]) -> Mapping[str, Vectors]:
 
 def _frame_cosines(table: Any, pooled: Mapping[str, float], text: Vectors) -> Mapping[str, Vectors]:
     """`(F,)` cosines of the text with the frames of each clip, given that with its pooled embedding."""
-    rows = _rows(table, set(pooled), None, ["clip_id", "frames"])
+    rows = rows_of_clips(table, pooled, ["clip_id", "frames"])
     clip_ids, packed = rows.column("clip_id").to_pylist(), rows.column("frames").to_pylist()
     counts = [num_packed(data, len(text)) for data in packed]
     base = np.repeat(np.array([pooled[clip_id] for clip_id in clip_ids], np.float32), counts)
     products = packed_products(b"".join(packed), base, text)
     return dict(zip(clip_ids, np.split(products, np.cumsum(counts)[:-1]), strict=True)) if clip_ids else {}
-
-
-def _rows(table: Any, clip_ids: set[str], condition: str | None, columns: list[str]) -> Any:
-    """Columns of the clips as an arrow table; through `video_id`, which is indexed where `clip_id` is not."""
-    videos = {clip_id.rpartition(":")[0] for clip_id in clip_ids}
-    where = f"{sql_in('video_id', videos)} AND {sql_in('clip_id', clip_ids)}"
-    return table.search().where(f"{where} AND {condition}" if condition else where).select(columns).to_arrow()

@@ -26,6 +26,7 @@ from savecli.media.probe import probe_video
 from savecli.model.checkpoint import PREPROCESS, Checkpoint, load_checkpoint
 from savecli.model.hub import Hub
 from savecli.model.records import VideoEncoding
+from savecli.search.contributions import read_contributions
 from savecli.search.exact import exact_logits, proposal_by_logits
 from savecli.training.batches import Collator, inputs_on_device
 from savecli.training.files import FileSource
@@ -222,6 +223,27 @@ def test_candidates_of_words_are_scored_too(folders, video, tmp_path):
         for idx, logit in enumerate(expected)
     }
     assert list(found.logits) == sorted(found.logits, reverse=True)
+
+
+def test_an_archive_gives_back_what_each_sense_has_added(folders, video, tmp_path):
+    encoder = encoder_of(folders["save-plus"])
+    record = encoder_record(resolve_encoder(str(folders["save-plus"]), hub=OFFLINE))
+    archive = create_archive(tmp_path / "test.save")
+    tables = archive.make_vector_tables(record)
+    clip = clip_of(video(duration_s=2.0), encoder, "we saw a dog")
+    made = encoder.encode_clips([clip, ClipInput(clip.span, clip.frames), ClipInput(clip.span, (), "only words")])
+    clips = [ClipRow("video", idx, 0.0, 3.0) for idx in range(3)]
+    archive.add_vectors(clips, made, tables)
+    kept = read_contributions(tables, [row.clip_id for row in clips])
+    assert set(kept) == {"video:0", "video:1"}
+    whole, silent = kept["video:0"], kept["video:1"]
+    np.testing.assert_allclose(whole.frames, made[0].frames, atol=2e-3)
+    np.testing.assert_allclose(whole.frame_s, [frame.time_s for frame in clip.frames], atol=1e-6)
+    np.testing.assert_allclose(whole.audio.gates, made[0].audio_part.gates, atol=1e-6)
+    np.testing.assert_allclose(whole.seen, made[1].pooled, atol=2e-3)
+    assert silent.audio is None
+    assert silent.speech is None
+    np.testing.assert_array_equal(silent.seen, silent.pooled)
 
 
 def test_tables_of_an_older_form_are_made_anew(folders, tmp_path):
