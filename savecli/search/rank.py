@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 from savecli.archive.schema import ClipRow
+from savecli.core.records import Span
 from savecli.search.candidates import Candidates
 from savecli.search.confidence import Level, confidence_of, joint_level, words_level
 from savecli.search.matching import QueryTerms, coverage, evidence, match_spans, matched_terms
@@ -48,6 +49,22 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Basis:
+    """Where the score of a moment comes from: its best clip, and the first of equals.
+
+    Args:
+        terms: of the query, those that are said in the moment.
+        gain: how many times the score of that clip the moment has, as its clips together are believed more.
+    """
+
+    clip_id: str
+    span: Span
+    parts: tuple[Part, ...]
+    terms: frozenset[str]
+    gain: float
+
+
+@dataclass(frozen=True)
 class ScoredClip:
     """A candidate clip with all its evidence. `matched` are the query terms its words hold, `logit` as in `Moment`."""
 
@@ -68,25 +85,12 @@ class ScoredClip:
 
 @dataclass(frozen=True)
 class ScoredMoment:
-    """A moment before its snippet is cut, which is done only for what is shown.
-
-    Args:
-        text: all that is said in it.
-        clips: in order of time; none for a phrase.
-        gain: how many times the score of its best clip it has, as together they are believed more.
-    """
+    """A moment before its snippet is cut, which is done only for what is shown. `text` is all that is said in it."""
 
     moment: Moment
     level: Level
     text: str
     matched: frozenset[str]
-    clips: tuple[ScoredClip, ...] = ()
-    gain: float = 1.0
-
-    @property
-    def best_clip(self) -> ScoredClip:
-        """The clip that gives the moment its score; the first of equals."""
-        return max(self.clips, key=lambda clip: (clip.score, -clip.clip.clip_idx))
 
     def with_snippet(self, query: QueryTerms) -> Moment:
         """The moment with the passage that matches best, unless it has one already."""
@@ -215,17 +219,18 @@ def _moment(group: list[ScoredClip], query: QueryTerms) -> ScoredMoment:
     if matched:
         levels.append(words_level(coverage(matched, query), evidence(matched, query)))
     level = max(levels)
-    best = max(clip.score for clip in group)
+    best = max(group, key=lambda clip: (clip.score, -clip.clip.clip_idx))
     gain = LEVEL_WEIGHT[level] / LEVEL_WEIGHT[max(clip.level for clip in group)]
     moment = Moment(
         start_s=group[0].clip.start_s,
         end_s=group[-1].clip.end_s,
-        score=round(best * gain, 6),
+        score=round(best.score * gain, 6),
         confidence=confidence_of(level),
         ranks=_best_ranks(clip.ranks for clip in group),
         logit=max((clip.logit for clip in group if clip.logit is not None), default=None),
+        basis=Basis(best.clip.clip_id, Span(best.clip.start_s, best.clip.end_s), best.parts, matched, gain),
     )
-    return ScoredMoment(moment, level, text, matched, tuple(group), gain)
+    return ScoredMoment(moment, level, text, matched)
 
 
 def _best_ranks(ranks: Iterable[Ranks]) -> Ranks:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from savecli.search.rank import Basis
 
 Confidence = Literal["high", "medium", "low"]
 
@@ -36,6 +39,7 @@ class Moment:
 
     Args:
         logit: the largest of the model's own similarities to its clips; None where there is none but the cosine.
+        basis: where the score comes from; None for a phrase, which is there or is not.
     """
 
     start_s: float
@@ -45,6 +49,7 @@ class Moment:
     ranks: Ranks
     snippet: Snippet | None = None
     logit: float | None = None
+    basis: Basis | None = None
 
 
 @dataclass(frozen=True)
