@@ -118,7 +118,7 @@ def show_answer(answer: Answer, form: str | None) -> int:
     if not answer.videos:
         click.echo(_nothing_found(answer), err=True)
         return NOTHING_FOUND
-    _print(answer, form)
+    print_answer(answer, form)
     return FOUND
 
 
@@ -152,11 +152,12 @@ def _nothing_found(answer: Answer) -> str:
     return f"No confident match (best: {place}; --all shows it)"
 
 
-def _print(answer: Answer, form: str | None) -> None:
+def print_answer(answer: Answer, form: str | None) -> None:
+    """Print hits for people, or as `json`, `json-line` (the same on one line), `jsonl`, `paths` or `paths0`."""
     from savecli.cli import render
 
-    if form == "json":
-        click.echo(json.dumps(render.answer_json(answer), indent=2))
+    if form in ("json", "json-line"):
+        click.echo(json.dumps(render.answer_json(answer), indent=2 if form == "json" else None))
     elif form == "jsonl":
         for line in render.answer_jsonl(answer):
             click.echo(line)

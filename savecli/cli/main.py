@@ -20,8 +20,10 @@ from savecli.cli.models import models
 from savecli.cli.open import open_hit
 from savecli.cli.query import query
 from savecli.cli.remove import remove
+from savecli.cli.shell import shell
 from savecli.cli.status import status
 from savecli.cli.train import train
+from savecli.cli.why import why
 from savecli.core.errors import SaveError
 
 # What a shell reports for a program ended by Ctrl-C and by a closed pipe.
@@ -38,7 +40,22 @@ def save() -> None:
     """Search your own videos by what is seen, heard and said. Nothing leaves this machine."""
 
 
-for command in (index, query, open_hit, status, remove, archive, data, train, finetune, evaluate, models, doctor):
+for command in (
+    index,
+    query,
+    shell,
+    open_hit,
+    why,
+    status,
+    remove,
+    archive,
+    data,
+    train,
+    finetune,
+    evaluate,
+    models,
+    doctor,
+):
     save.add_command(command)
 
 

@@ -7,10 +7,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from savecli.core.errors import SaveError
+
+if TYPE_CHECKING:
+    from savecli.cli.last_query import Hit
 
 
 @click.command("open", epilog="Example: save open 2 --print")
@@ -24,20 +28,35 @@ def open_hit(number: str, only_print: bool) -> int:
     from savecli.cli.last_query import recall
 
     hit = recall(number)
-    if not only_print and not hit.path.exists():
+    if only_print:
+        click.echo(shlex.join(player_command(hit.path, hit.start_s) or mpv_command(hit.path, hit.start_s)))
+    else:
+        play(hit)
+    return 0
+
+
+def play(hit: Hit) -> None:
+    """Start a player at the hit's second, and leave it to itself.
+
+    Raises:
+        SaveError: the file is not there, or no player is.
+    """
+    if not hit.path.exists():
         raise SaveError(
             f"{hit.path} is not there",
             why="its drive is not connected, or the file was moved",
             fix="run the query again",
         )
-    if only_print:
-        click.echo(shlex.join(player_command(hit.path, hit.start_s) or mpv_command(hit.path, hit.start_s)))
-        return 0
     command = player_command(hit.path, hit.start_s)
     if command is None:
         raise SaveError("no video player was found", why="looked for mpv, VLC and the desktop's own", fix="install mpv")
-    subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return 0
+    subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C in a shell of ours must not end it
+    )
 
 
 def mpv_command(path: Path, start_s: float) -> list[str]:

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 @click.option(
     "-0", "--print0", "form", flag_value="paths0", help="Print only paths, each ended by a NUL byte, for xargs -0."
 )
+@click.option("--explain", is_flag=True, help="Show what each hit's score is made of.")
 @offline_option
 def query(
     text: tuple[str, ...],
     archive_folder: Path,
     asked: Request,
     form: str | None,
+    explain: bool,
     offline: bool,
 ) -> int:
     """Find videos that match TEXT, best first, and show where they match.
@@ -46,4 +48,8 @@ def query(
     encode_text = text_side(archive, offline=offline) if needs_text_encoder(archive, request) else None
     answer = search_videos(archive, request, encode_text=encode_text)
     remember(answer, request, archive_folder)
+    if explain:
+        from savecli.search.explain import explain_answer
+
+        answer = explain_answer(archive, request, answer, encode_text)
     return show_answer(answer, form)

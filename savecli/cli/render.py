@@ -78,6 +78,10 @@ def answer_lines(answer: Answer, *, colour: bool, width: int | None = None) -> I
             indent = " " * (number_width + 2)
             for line in snippet_lines(moment, width=width and width - len(indent), colour=colour):
                 yield indent + line
+            if moment.explanation is not None:
+                from savecli.cli.explanations import explanation_lines
+
+                yield from (indent + line for line in explanation_lines(moment.explanation))
         yield from (f"{'':{number_width}}  also at {one_line(path)}" for path in hit.also_at)
         if not hit.is_available:
             text = "its drive is not connected, or the file is gone"
@@ -148,7 +152,16 @@ def moment_json(moment: Moment) -> dict[str, Any]:
             "named": moment.ranks.named,
         },
         "snippet": snippet and {"text": snippet.text, "matches": [list(match) for match in snippet.matches]},
+        **_explained(moment),
     }
+
+
+def _explained(moment: Moment) -> dict[str, Any]:
+    if moment.explanation is None:
+        return {}
+    from savecli.cli.explanations import explanation_json
+
+    return {"explanation": explanation_json(moment.explanation)}
 
 
 def answer_jsonl(answer: Answer) -> Iterator[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from savecli.search.explain import Explanation
     from savecli.search.rank import Basis
 
 Confidence = Literal["high", "medium", "low"]
@@ -40,6 +41,7 @@ class Moment:
     Args:
         logit: the largest of the model's own similarities to its clips; None where there is none but the cosine.
         basis: where the score comes from; None for a phrase, which is there or is not.
+        explanation: if it was asked for.
     """
 
     start_s: float
@@ -50,6 +52,7 @@ class Moment:
     snippet: Snippet | None = None
     logit: float | None = None
     basis: Basis | None = None
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True)
