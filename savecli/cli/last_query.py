@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +109,11 @@ def _to_json(last: LastQuery) -> dict[str, Any]:
         "hits": [[[str(hit.path), hit.start_s, hit.end_s] for hit in moments] for moments in last.hits],
         "video_ids": [moments[0].video_id for moments in last.hits],
         "archive": str(last.archive_folder),
-        "request": {**asdict(last.request), "signals": sorted(last.request.signals)},
+        "request": {
+            **asdict(replace(last.request, examples=())),
+            "signals": sorted(last.request.signals),
+            "examples": [example.as_dict() for example in last.request.examples],
+        },
     }
 
 
@@ -126,13 +130,21 @@ def _from_json(data: dict[str, Any]) -> LastQuery:
 
 
 def _request(data: dict[str, Any]) -> Request:
+    from savecli.search.example import Example
     from savecli.search.filters import Filters
     from savecli.search.query import Request
+    from savecli.search.terms import Term
 
     filters: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in data["filters"].items()
     }
-    return Request(**{**data, "signals": frozenset(data["signals"]), "filters": Filters(**filters)})
+    held = {
+        "terms": tuple(Term(**term) for term in data["terms"]),
+        "examples": tuple(Example.from_dict(example) for example in data["examples"]),
+        "signals": frozenset(data["signals"]),
+        "filters": Filters(**filters),
+    }
+    return Request(**{**data, **held})
 
 
 def _path() -> Path:

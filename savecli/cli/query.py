@@ -42,8 +42,9 @@ def query(
     from savecli.archive.store import open_archive
     from savecli.cli.last_query import remember
     from savecli.search.query import needs_text_encoder, search_videos
+    from savecli.search.terms import parse_terms
 
-    request = replace(asked, text=" ".join(text))
+    request = replace(asked, text=" ".join(text), terms=() if asked.is_phrase else parse_terms(text))
     archive = open_archive(archive_folder)
     encode_text = text_side(archive, offline=offline) if needs_text_encoder(archive, request) else None
     answer = search_videos(archive, request, encode_text=encode_text)

@@ -73,7 +73,8 @@ def answer_lines(answer: Answer, *, colour: bool, width: int | None = None) -> I
             name = _shortened(names[hit.rank], path_width) if place == 0 else ""
             name = f"{name:<{path_width}}"
             head = f"{number:>{number_width}}  {_BOLD + name + _RESET if colour else name}"
-            facts = (f"{_span(moment):<{time_width}}", f"{moment.confidence:<6}", _evidence(moment.ranks))
+            confidence = () if moment.confidence is None else (f"{moment.confidence:<6}",)
+            facts = (f"{_span(moment):<{time_width}}", *confidence, _evidence(moment.ranks))
             yield _GAP.join((head, *facts)).rstrip()
             indent = " " * (number_width + 2)
             for line in snippet_lines(moment, width=width and width - len(indent), colour=colour):
@@ -115,10 +116,17 @@ def _broken(text: str, width: int) -> Iterator[tuple[int, int]]:
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
-    """The whole answer as one document; `matches` are character offsets into `text`."""
+    """The whole answer as one document; `matches` are character offsets into `text`.
+
+    `terms` and `examples` are there when a query adds and subtracts, or asks for what something is like.
+    """
+    terms = [{"text": term.text, "weight": term.weight} for term in answer.terms]
+    examples = [{"kind": item.kind, "name": item.name, "weight": item.weight} for item in answer.examples]
     return {
         "schema": JSON_SCHEMA,
         "query": answer.query,
+        **({"terms": terms} if terms else {}),
+        **({"examples": examples} if examples else {}),
         "encoder": answer.encoder,
         "videos": [
             {
@@ -136,7 +144,10 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 
 
 def moment_json(moment: Moment) -> dict[str, Any]:
-    """A moment; a kind of evidence it lacks is null. `matched` and `logit` only come from a model of ours."""
+    """A moment; a kind of evidence it lacks is null, and so is the confidence of what is like an example.
+
+    `matched` and `logit` only come from a model of ours.
+    """
     snippet = moment.snippet
     return {
         "start_s": round(moment.start_s, 3),

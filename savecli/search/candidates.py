@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from lancedb.query import MatchQuery
+from lancedb.query import BooleanQuery, FullTextOperator, MatchQuery, Occur
 
-from savecli.archive.analyzer import title_words
+from savecli.archive.analyzer import is_stop_word, title_words
 from savecli.archive.calibration import Calibration, standing_out
 from savecli.archive.schema import ClipRow, clip_from_dict
 from savecli.archive.store import Archive, VectorTables, sql_in
 from savecli.search.confidence import Level, vector_level
 from savecli.search.filters import Eligible
+from savecli.search.terms import Term
 
 # Clips per kind of evidence and video asked for: long videos hold many, and three moments each are shown.
 CANDIDATES_PER_VIDEO = 30
@@ -68,36 +69,62 @@ def num_candidates(limit: int) -> int:
     return max(MIN_CANDIDATES, CANDIDATES_PER_VIDEO * limit)
 
 
-def clips_by_words(archive: Archive, text: str, eligible: Eligible, *, count: int) -> SpokenWords:
-    """Clips that hold words of `text`, by BM25."""
-    if not is_searchable(text):
+def clips_by_words(archive: Archive, terms: Sequence[Term], eligible: Eligible, *, count: int) -> SpokenWords:
+    """Clips that hold words of the terms, by BM25, and none of those that are subtracted."""
+    wanted = words_query(terms, "text", language=archive.manifest.language)
+    if wanted is None:
         return SpokenWords()
-    query = archive.clips.search(MatchQuery(text, "text"), query_type="fts").limit(count)
+    query = archive.clips.search(wanted, query_type="fts").limit(count)
     rows = _filtered(query, eligible).select([*archive.clips.schema.names, "_score"]).to_list()
     rows.sort(key=lambda row: (-row["_score"], row["video_id"], row["clip_idx"]))
     return SpokenWords(tuple(clip_from_dict(row) for row in rows))
 
 
-def videos_by_name(archive: Archive, text: str, eligible: Eligible, *, count: int) -> tuple[str, ...]:
-    """Videos whose path holds words of `text`, by BM25."""
-    words = title_words(text)
-    if not is_searchable(words):
+def videos_by_name(archive: Archive, terms: Sequence[Term], eligible: Eligible, *, count: int) -> tuple[str, ...]:
+    """Videos whose path holds words of the terms, by BM25, and none of those that are subtracted."""
+    words = [replace(term, text=title_words(term.text)) for term in terms]
+    wanted = words_query(words, "title", language=archive.manifest.language)
+    if wanted is None:
         return ()
-    query = archive.videos.search(MatchQuery(words, "title"), query_type="fts").limit(count)
+    query = archive.videos.search(wanted, query_type="fts").limit(count)
     rows = _filtered(query, eligible).select(["video_id", "path", "_score"]).to_list()
     rows.sort(key=lambda row: (-row["_score"], row["path"]))
     return tuple(dict.fromkeys(row["video_id"] for row in rows))
+
+
+def words_query(terms: Sequence[Term], column: str, *, language: str) -> MatchQuery | BooleanQuery | None:
+    """A full-text query: weights multiply the BM25 score of their terms; what is subtracted must not be there.
+
+    It is there when all of its words with meaning are: `- "the beach"` leaves out "beach", not every "the". None when
+    there is no letter or digit to look for.
+    """
+    wanted = [term for term in terms if term.weight > 0 and is_searchable(term.text)]
+    unwanted = [_words_with_meaning(term.text, language=language) for term in terms if term.weight < 0]
+    if not wanted:
+        return None
+    if len(wanted) == 1 and not unwanted:
+        return MatchQuery(wanted[0].text, column)
+    return BooleanQuery(
+        [(Occur.SHOULD, MatchQuery(term.text, column, boost=term.weight)) for term in wanted]
+        + [(Occur.MUST_NOT, MatchQuery(words, column, operator=FullTextOperator.AND)) for words in unwanted]
+    )
+
+
+def _words_with_meaning(text: str, *, language: str) -> str:
+    words = [word for word in text.split() if not is_stop_word(word, language=language)]
+    return " ".join(words) or text
 
 
 def nearest_clips(
     tables: VectorTables, column: str, vector: npt.NDArray[np.float32], eligible: Eligible, *, count: int
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Vectors `(D,)` in `column` (`seen` or `said`) by clip id, those nearest to a query vector `(D,)` first."""
-    query = tables.vectors.search(vector, vector_column_name=column).distance_type("cosine").limit(count)
+    own = eligible.own_clips  # asked for as well and left out again, which no index makes dearer
+    query = tables.vectors.search(vector, vector_column_name=column).distance_type("cosine").limit(count + len(own))
     query = _probing(_filtered(query, eligible), tables.vectors, column, eligible)
-    rows = query.select(["clip_id", column, "_distance"]).to_list()
+    rows = [row for row in query.select(["clip_id", column, "_distance"]).to_list() if row["clip_id"] not in own]
     rows.sort(key=lambda row: (row["_distance"], row["clip_id"]))
-    return {row["clip_id"]: np.asarray(row[column], dtype=np.float32) for row in rows}
+    return {row["clip_id"]: np.asarray(row[column], dtype=np.float32) for row in rows[:count]}
 
 
 def clips_by_vector(
@@ -108,13 +135,19 @@ def clips_by_vector(
     calibration: Calibration | None,
     *,
     count: int,
+    judged: npt.NDArray[np.float32] | None = None,
 ) -> Proposal:
-    """Clips whose `column` (`seen` or `said`) is nearest to a query vector `(D,)`, by cosine."""
+    """Clips whose `column` (`seen` or `said`) is nearest to a query vector `(D,)`, by cosine.
+
+    Args:
+        judged: `(D,)`, from which confidence comes, where that is not the vector itself; see `QueryVector`.
+    """
     nearest = nearest_clips(tables, column, vector, eligible, count=count)
     if not nearest:
         return Proposal()
     vectors = np.stack(list(nearest.values()))
-    return Proposal(tuple(nearest), levels_of(vectors @ vector, vectors, column, calibration))
+    similarity = vectors @ (vector if judged is None else judged)
+    return Proposal(tuple(nearest), levels_of(similarity, vectors, column, calibration))
 
 
 def fetch_clips(archive: Archive, clip_ids: Sequence[str]) -> list[ClipRow]:

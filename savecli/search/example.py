@@ -1,11 +1,11 @@
-"""What stands in a query for something to be like: a hit of the archive, or a picture or clip from elsewhere.
+"""A query as one vector: its terms, and what its answers should be like, each with a weight.
 
-An example of the archive is taken from its stored vectors, so that no model is loaded.
+An example is a hit of the archive, taken from its stored vectors without a model, or a picture or clip of any file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,29 +16,116 @@ from savecli.archive.manifest import EncoderRecord
 from savecli.archive.schema import ClipRow
 from savecli.archive.store import Archive, VectorTables, sql_in
 from savecli.core.errors import SaveError, UsageError
+from savecli.search.terms import Term
 
 Vector = npt.NDArray[np.float32]
+
+# A sum of unit vectors this short has no direction: rounding alone would give it one.
+_SHORTEST = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """Something to find the like of. Vectors are unit length; None is missing evidence.
+    """Something to find the like of. Vectors are unit length.
 
     Args:
         kind: where it comes from.
         name: what the user calls it.
         seen: `(D,)`, as a clip's pooled vector.
-        said: `(D,)`, as a clip's vector of its words.
+        said: `(D,)`, as a clip's vector of its words; None without any.
         weight: against the other terms of the query; below 0 the hits are unlike it.
         own_clips: ids of the clips it was taken from, which are no answer.
     """
 
     kind: Literal["image", "clip", "hit"]
     name: str
-    seen: Vector | None
+    seen: Vector
     said: Vector | None = None
     weight: float = 1.0
     own_clips: frozenset[str] = frozenset()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The example as JSON holds it."""
+        said = None if self.said is None else self.said.tolist()
+        return {**vars(self), "seen": self.seen.tolist(), "said": said, "own_clips": sorted(self.own_clips)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Example:
+        """What `as_dict` wrote."""
+        said = None if data["said"] is None else np.asarray(data["said"], np.float32)
+        vectors = {"seen": np.asarray(data["seen"], np.float32), "said": said}
+        return cls(**{**data, **vectors, "own_clips": frozenset(data["own_clips"])})
+
+
+@dataclass(frozen=True, eq=False)
+class QueryVector:
+    """Where in an encoder's space a query points.
+
+    Args:
+        terms: `(N, D)` unit vectors of its terms and examples.
+        weights: `(N,)`, one of them above 0.
+    """
+
+    terms: Vector
+    weights: Vector
+
+    @property
+    def unit(self) -> Vector:
+        """`(D,)`: the normalised weighted sum.
+
+        Raises:
+            UsageError: the sum is nothing.
+        """
+        total = self.weights @ self.terms
+        if np.linalg.norm(total) < _SHORTEST * np.abs(self.weights).sum():
+            raise UsageError(
+                "the query adds up to nothing",
+                why="what it adds is what it subtracts",
+                fix="leave out one of the two, or change a weight",
+            )
+        return unit(total)
+
+    @property
+    def judged(self) -> Vector:
+        """`(D,)`: what confidence comes from; a clip's product with it is its mean cosine with what is added.
+
+        A normalised sum lies nearer to all clips than its terms do, and a difference farther from all, so neither can
+        be held against how near clips are to single texts. What is subtracted only changes the order.
+        """
+        added = np.maximum(self.weights, 0)
+        return np.asarray(added @ self.terms / added.sum(), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class QueryVectors:
+    """A query against what an archive keeps of clips; None where it has nothing of the kind.
+
+    Args:
+        seen: against pooled vectors.
+        said: against vectors of what is said.
+    """
+
+    seen: QueryVector | None
+    said: QueryVector | None
+
+
+def query_vectors(
+    terms: Sequence[Term], examples: Sequence[Example], encode_text: Callable[[Sequence[str]], Vector] | None
+) -> QueryVectors:
+    """The vectors of a query.
+
+    Text is compared with pictures and with words. An example that says nothing leaves only the pictures: the words of
+    the other terms alone would be another query.
+
+    Args:
+        encode_text: `(N, D)` unit vectors; None where no term is text.
+    """
+    texts = encode_text([term.text for term in terms]) if terms and encode_text is not None else ()
+    parts = [(vector, term.weight) for vector, term in zip(texts, terms, strict=False)]
+    seen = [(example.seen, example.weight) for example in examples]
+    said = [(example.said, example.weight) for example in examples if example.said is not None]
+    is_mute = any(example.said is None and example.weight > 0 for example in examples)
+    return QueryVectors(_joined([*parts, *seen]), None if is_mute else _joined([*parts, *said]))
 
 
 def like_moment(archive: Archive, video_id: str, start_s: float, end_s: float, *, name: str = "") -> Example:
@@ -95,6 +182,12 @@ def stored_vectors(tables: VectorTables, clips: Sequence[ClipRow]) -> tuple[Vect
 def _mean(rows: Sequence[Mapping[str, Any]], column: str) -> Vector | None:
     held = [np.asarray(row[column], dtype=np.float32) for row in rows if row[column] is not None]
     return unit(np.sum([vector / np.linalg.norm(vector) for vector in held], axis=0)) if held else None
+
+
+def _joined(parts: Sequence[tuple[Vector, float]]) -> QueryVector | None:
+    if not any(weight > 0 for _, weight in parts):
+        return None
+    return QueryVector(np.stack([vector for vector, _ in parts]), np.array([weight for _, weight in parts], np.float32))
 
 
 def unit(vector: Vector) -> Vector:

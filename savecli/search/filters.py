@@ -46,10 +46,12 @@ class Eligible:
     Args:
         filters: what was asked for; files that are gone never qualify.
         condition: SQL over `video_id` that says the same, or None when every video may be found.
+        own_clips: ids of clips that the query itself was taken from; no answer to it.
     """
 
     filters: Filters
     condition: str | None
+    own_clips: frozenset[str] = frozenset()
 
     def files(self, archive: Archive, video_ids: Iterable[str]) -> dict[str, list[VideoRow]]:
         """The files that qualify, by content and in order of path; a content without any is left out."""

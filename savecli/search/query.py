@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -28,11 +28,13 @@ from savecli.search.candidates import (
 )
 from savecli.search.confidence import Level
 from savecli.search.exact import proposal_by_logits
+from savecli.search.example import Example, check_examples, query_vectors
 from savecli.search.filters import Eligible, Filters, eligible_videos
 from savecli.search.matching import QueryTerms, query_terms
 from savecli.search.phrase import find_phrase
 from savecli.search.rank import ScoredVideo, group_by_video, score_clips
 from savecli.search.results import Answer, VideoHit
+from savecli.search.terms import Term, wanted_text
 
 EncodeText = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 Signal = Literal["seen", "said", "named"]
@@ -43,18 +45,27 @@ class Request:
     """What a user asks.
 
     Args:
-        text: the query; with `is_phrase` the exact words.
+        text: the query as it was typed; with `is_phrase` the exact words.
+        terms: what the text adds and subtracts; empty for plain text.
+        examples: what answers should be like, by vectors alone; there may be no text then.
         limit: videos at most.
         signals: kinds of evidence to use; `seen` stands for the vectors, also where these hold more than sight.
         show_all: also videos whose match is not believable.
     """
 
     text: str
+    terms: tuple[Term, ...] = ()
+    examples: tuple[Example, ...] = ()
     limit: int = 10
     signals: frozenset[Signal] = frozenset({"seen", "said", "named"})
     is_phrase: bool = False
     show_all: bool = False
     filters: Filters = field(default_factory=Filters)
+
+    @property
+    def weighted(self) -> tuple[Term, ...]:
+        """The terms; plain text is one."""
+        return self.terms or ((Term(self.text),) if self.text else ())
 
 
 def needs_text_encoder(archive: Archive, request: Request) -> bool:
@@ -63,7 +74,7 @@ def needs_text_encoder(archive: Archive, request: Request) -> bool:
     So does what is said in an archive of a model of ours, which makes no vectors of words alone.
     """
     encoder = archive.manifest.encoder
-    if request.is_phrase or encoder is None or encoder.dimension == 0:
+    if request.is_phrase or not request.weighted or encoder is None or encoder.dimension == 0:
         return False
     return encoder.scoring is None or "seen" in request.signals
 
@@ -80,22 +91,28 @@ def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText
         UsageError: the query holds nothing to look for, or asks for evidence the archive does not have.
     """
     _check(archive, request)
-    eligible = eligible_videos(archive, request.filters)
-    query = query_terms(request.text, language=archive.manifest.language)
+    own = frozenset[str]().union(*(example.own_clips for example in request.examples))
+    eligible = replace(eligible_videos(archive, request.filters), own_clips=own)
+    query = query_terms(wanted_text(request.weighted), language=archive.manifest.language)
     if request.is_phrase:
         found = find_phrase(archive, request.text, eligible, limit=request.limit)
     else:
         found = _search_hybrid(archive, request, query, eligible, encode_text)
-    believable = found if request.show_all else [_believable(video) for video in found if video.level > Level.LOW]
+    shows_all = request.show_all or bool(request.examples)
+    believable = found if shows_all else [_believable(video) for video in found if video.level > Level.LOW]
     shown = believable[: request.limit] or found[:1]
     files = eligible.files(archive, [video.video_id for video in shown])
     hits = [_hit(video, query, files[video.video_id], rank) for rank, video in enumerate(shown, start=1)]
+    if request.examples:
+        hits = [_unjudged(hit) for hit in hits]
     return Answer(
         query=request.text,
         encoder=archive.manifest.encoder.name if archive.manifest.encoder else "words",
         videos=tuple(hits) if believable else (),
         best=hits[0] if hits and not believable else None,
         notes=_notes(archive, request),
+        terms=request.terms,
+        examples=request.examples,
     )
 
 
@@ -117,31 +134,55 @@ def _search_hybrid(
 def _candidates(archive: Archive, request: Request, eligible: Eligible, encode_text: EncodeText | None) -> Candidates:
     candidates = Candidates()
     count = num_candidates(request.limit)
-    if "said" in request.signals:
-        candidates.said = clips_by_words(archive, request.text, eligible, count=count)
-    if "named" in request.signals:
-        candidates.named = videos_by_name(archive, request.text, eligible, count=count)
-    encoder = archive.manifest.encoder
-    tables = archive.vector_tables(encoder)
-    if encoder is not None and tables is not None and encode_text is not None:
-        vector = encode_text([request.text])[0]
-        calibration = read_calibration(archive, encoder)
-        candidates.is_fused = encoder.is_fused
-        if "seen" in request.signals and encoder.scoring is None:
-            candidates.seen = clips_by_vector(tables, "seen", vector, eligible, calibration, count=count)
-        elif "seen" in request.signals and encoder.scoring is not None:
-            nearest = nearest_clips(tables, "seen", vector, eligible, count=count)
-            by_words = [clip.clip_id for clip in candidates.said.clips]
-            candidates.seen = proposal_by_logits(tables, nearest, by_words, vector, encoder.scoring, calibration)
-        if "said" in request.signals and encoder.scoring is None:  # a model of ours makes no vector of words alone
-            candidates.meant = clips_by_vector(tables, "said", vector, eligible, calibration, count=count)
+    if "said" in request.signals and not request.examples:
+        candidates.said = clips_by_words(archive, request.weighted, eligible, count=count)
+    if "named" in request.signals and not request.examples:
+        candidates.named = videos_by_name(archive, request.weighted, eligible, count=count)
+    _add_by_vectors(candidates, archive, request, eligible, encode_text)
     return candidates
 
 
+def _add_by_vectors(
+    candidates: Candidates, archive: Archive, request: Request, eligible: Eligible, encode_text: EncodeText | None
+) -> None:
+    """What is nearest to the query in the encoder's space, where the archive has vectors."""
+    encoder = archive.manifest.encoder
+    tables = archive.vector_tables(encoder)
+    vectors = query_vectors(request.weighted, request.examples, encode_text)
+    if encoder is None or tables is None:
+        return
+    count = num_candidates(request.limit)
+    # What texts have with clips says nothing of what clips have with each other: examples are not judged.
+    calibration = None if request.examples else read_calibration(archive, encoder)
+    candidates.is_fused = encoder.is_fused
+    if "seen" in request.signals and vectors.seen is not None:
+        vector, judged = vectors.seen.unit, vectors.seen.judged
+        if encoder.scoring is None:
+            candidates.seen = clips_by_vector(tables, "seen", vector, eligible, calibration, count=count, judged=judged)
+        else:
+            nearest = nearest_clips(tables, "seen", vector, eligible, count=count)
+            by_words = [clip.clip_id for clip in candidates.said.clips]
+            candidates.seen = proposal_by_logits(
+                tables, nearest, by_words, vector, encoder.scoring, calibration, judged=judged
+            )
+    # A model of ours makes no vector of words alone.
+    if "said" in request.signals and encoder.scoring is None and vectors.said is not None:
+        vector, judged = vectors.said.unit, vectors.said.judged
+        candidates.meant = clips_by_vector(tables, "said", vector, eligible, calibration, count=count, judged=judged)
+
+
 def _check(archive: Archive, request: Request) -> None:
-    if not is_searchable(request.text):
+    if request.examples:
+        _check_examples(archive, request)
+    elif not is_searchable(request.text):
         raise UsageError(
             "there is nothing to look for", why=f"the query is {request.text!r}", fix='save query "a dog on a beach"'
+        )
+    if not any(weight > 0 for weight in _weights(request)):
+        raise UsageError(
+            "the query only says what is not wanted",
+            why="all of its terms are subtracted",
+            fix="say what to look for first: save query dog - beach",
         )
     encoder = archive.manifest.encoder
     if request.signals == {"seen"} and (encoder is None or encoder.dimension == 0):
@@ -149,6 +190,29 @@ def _check(archive: Archive, request: Request) -> None:
             "this archive cannot be searched by sight",
             why="it was indexed with the encoder `words`, which looks at no pictures",
             fix=f"save models pull clip && save index --encoder clip --rebuild --archive {archive.folder}",
+        )
+
+
+def _weights(request: Request) -> Iterator[float]:
+    yield from (term.weight for term in request.weighted)
+    yield from (example.weight for example in request.examples)
+
+
+def _check_examples(archive: Archive, request: Request) -> None:
+    check_examples(archive)
+    if request.is_phrase:
+        raise UsageError(
+            "a phrase has no example", why="--phrase looks for exact words alone", fix="leave out one of the two"
+        )
+    encoder = archive.manifest.encoder
+    has_words = (
+        encoder is not None and encoder.scoring is None and all(part.said is not None for part in request.examples)
+    )
+    if "seen" not in request.signals and not has_words:
+        raise UsageError(
+            "the example cannot be compared by what is said",
+            why="a picture or a clip without words says nothing, and vectors that hold all senses cannot be told apart",
+            fix="leave out --say",
         )
 
 
@@ -163,6 +227,11 @@ def _notes(archive: Archive, request: Request) -> tuple[str, ...]:
 def _believable(video: ScoredVideo) -> ScoredVideo:
     """The video without the moments that only have company."""
     return replace(video, moments=tuple(moment for moment in video.moments if moment.level > Level.LOW))
+
+
+def _unjudged(hit: VideoHit) -> VideoHit:
+    """The hit without a confidence."""
+    return replace(hit, moments=tuple(replace(moment, confidence=None) for moment in hit.moments))
 
 
 def _hit(video: ScoredVideo, query: QueryTerms, files: Sequence[VideoRow], rank: int) -> VideoHit:

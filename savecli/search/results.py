@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from savecli.search.example import Example
     from savecli.search.explain import Explanation
     from savecli.search.rank import Basis
+    from savecli.search.terms import Term
 
 Confidence = Literal["high", "medium", "low"]
 
@@ -39,6 +41,7 @@ class Moment:
     """A span to show: one clip, or neighbouring clips that all match. Times in seconds.
 
     Args:
+        confidence: None where it cannot be told: hits that are like an example.
         logit: the largest of the model's own similarities to its clips; None where there is none but the cosine.
         basis: where the score comes from; None for a phrase, which is there or is not.
         explanation: if it was asked for.
@@ -47,7 +50,7 @@ class Moment:
     start_s: float
     end_s: float
     score: float
-    confidence: Confidence
+    confidence: Confidence | None
     ranks: Ranks
     snippet: Snippet | None = None
     logit: float | None = None
@@ -83,6 +86,7 @@ class Answer:
 
     Args:
         notes: what the user should know of this answer, e.g. that an index run is unfinished.
+        terms, examples: what was asked besides plain text; see `Request`.
     """
 
     query: str
@@ -90,3 +94,5 @@ class Answer:
     videos: tuple[VideoHit, ...]
     best: VideoHit | None = None
     notes: tuple[str, ...] = ()
+    terms: tuple[Term, ...] = ()
+    examples: tuple[Example, ...] = ()
