@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lancedb
 import numpy as np
@@ -32,6 +32,8 @@ from savecli.archive.text_side import drop_text_sides_of_others
 from savecli.core.errors import SaveError
 from savecli.core.records import ClipEmbedding, SensePart
 
+Made = TypeVar("Made")
+
 # LanceDB scans one thread per batch: 8,192 rows keep a flat search five times faster than one huge batch.
 ROWS_PER_BATCH = 8192
 # Versions younger than this stay, so that a query in another process keeps the files it has open.
@@ -56,6 +58,7 @@ class Archive:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
+        self._of_videos: tuple[int, Callable[[Any], Any], Any] | None = None
         self._db = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
         try:
             self.videos = self._db.open_table("videos")
@@ -74,6 +77,14 @@ class Archive:
         self.manifest = manifest
 
     # Reading
+
+    def of_videos(self, make: Callable[[Any], Made]) -> Made:
+        """What `make` reads from the table `videos`, kept until the table changes; for one `make` at a time."""
+        version = self.videos.version
+        if self._of_videos is None or self._of_videos[:2] != (version, make):
+            self._of_videos = (version, make, make(self.videos))
+        made: Made = self._of_videos[2]
+        return made
 
     def vector_tables(self, encoder: EncoderRecord | None) -> VectorTables | None:
         """The tables `encoder` has filled; None for an encoder without vectors, or before its first run."""
