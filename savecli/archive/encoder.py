@@ -230,7 +230,7 @@ def _auto_choice(hub: Hub) -> EncoderChoice:
         return _clip_choice(source, reason=f"its weights will be downloaded ({_megabytes(source.download_bytes)})")
     return _words_choice(
         reason=f"CLIP weights are not here and the hub cannot be reached ({hub.obstacle})",
-        better="to search what is seen as well: `save models pull clip`, then `save index --encoder clip --rebuild`",
+        better="to search what is seen as well: `save models pull clip`, then `save index --encoder clip`",
     )
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from lancedb.index import BTree, IvfRq
 
 from savecli.archive.analyzer import STEMMED_LANGUAGES, index_language
 from savecli.archive.create import create_text_indexes
-from savecli.archive.store import KEEP_VERSIONS, Archive
+from savecli.archive.store import KEEP_VERSIONS, Archive, VectorTables
 
 log = logging.getLogger(__name__)
 
@@ -22,30 +25,116 @@ log = logging.getLogger(__name__)
 # 0.99 of the true neighbours with the probes that `search` uses.
 MIN_ROWS_FOR_VECTOR_INDEX = 50_000
 MIN_ROWS_FOR_KEY_INDEX = 20_000
+# When a table is compacted; see `is_due`. Merges (a row of `videos`) slow down with every small fragment: 17 ms at 100
+# of them, 326 ms at 2,000.
+MAX_SMALL_FRAGMENTS = 40
+ROWS_PER_FRAGMENT = 2_000
+REWRITES = 8
+# A search goes through rows that no index knows one by one: about 12 us each for words, 0.5 us for vectors.
+MAX_UNINDEXED_TEXTS = 2_000
+MAX_UNINDEXED_ROWS = 20_000
+MIN_HISTORY_BYTES = 100 << 20
+# Not zero, of which LanceDB warns: nobody else writes, and the command says what it does to readers.
+DROP_AT_ONCE = timedelta(milliseconds=1)
 
 
 def optimise(archive: Archive) -> None:
-    """Merge small files, bring indexes up to date, drop versions nobody reads, and ask the disk to keep it all.
-
-    A kill while this runs leaves the tables as they were.
-    """
-    for name in archive.table_names():
-        table = archive.open_table(name)
-        table.checkout_latest()
-        _retried(partial(table.optimize, cleanup_older_than=KEEP_VERSIONS))
-    if hasattr(os, "sync"):
-        os.sync()  # LanceDB never syncs: without this a power cut could lose what was reported as done
+    """Compact the tables that need it in the middle of a run. A kill while this runs leaves the tables as they were."""
+    _compact_due(archive, is_end=False)
 
 
 def finish(archive: Archive) -> None:
     """What a completed index run ends with."""
     _follow_language(archive)
-    optimise(archive)
+    _compact_due(archive, is_end=True)
     _index_keys(archive)
     tables = archive.vector_tables(archive.manifest.encoder)
     if tables is not None:
+        index_vectors(tables)
+
+
+def optimise_all(archive: Archive) -> None:
+    """Write every table as few whole fragments, make its indexes anew, and drop all older versions.
+
+    Takes as long as writing the archive once, and needs its size once more while it runs. A query that runs in
+    another process at this moment may fail; the next one will not.
+    """
+    create_text_indexes(archive.videos, archive.clips, language=archive.manifest.language)
+    _index_keys(archive)
+    for name in archive.table_names():
+        table = archive.open_table(name)
         for column in ("seen", "said"):
-            _index_vectors(tables.vectors, column)
+            if _index_names(table, column):
+                _build_vector_index(table, column, table.count_rows(f"{column} IS NOT NULL"))
+        # Rows that the indexes did not know are first compacted apart from the others, then with them.
+        for _ in range(3):
+            _compact(table, keep=DROP_AT_ONCE, delete_unverified=True)
+    _sync()
+
+
+def index_vectors(tables: VectorTables) -> None:
+    """Build the vector indexes of an encoder, where there is enough for one."""
+    for column in ("seen", "said"):
+        _index_vectors(tables.vectors, column)
+
+
+def is_due(table: Any, *, is_end: bool) -> bool:
+    """Whether compacting a table is worth what it costs.
+
+    LanceDB compacts, indexes and cleans up only together, and mostly rewrites every fragment below a million rows. So
+    a table is left alone until much of it is new: then what is rewritten stays within eight times the rows that were
+    added or deleted, or within `ROWS_PER_FRAGMENT` for each commit.
+
+    Args:
+        is_end: a run ends here, and queries follow: also what would slow them down is due, once a run.
+    """
+    stats = table.stats()
+    num_rows, fragments = stats["num_rows"], stats["fragment_stats"]
+    share = num_rows // REWRITES
+    num_deleted = fragments["lengths"]["mean"] * fragments["num_fragments"] - num_rows
+    if fragments["num_small_fragments"] > MAX_SMALL_FRAGMENTS + num_rows // ROWS_PER_FRAGMENT or num_deleted > share:
+        return True
+    for index in table.list_indices():
+        unindexed = table.index_stats(index.name).num_unindexed_rows
+        slow = MAX_UNINDEXED_TEXTS if index.index_type == "FTS" else MAX_UNINDEXED_ROWS
+        if unindexed > (min(slow, share) if is_end and index.index_type != "BTree" else max(slow, share)):
+            return True
+    return is_end and _is_mostly_history(table, stats["total_bytes"])
+
+
+def size_on_disk(folder: Path) -> int:
+    """Bytes of all files below a folder; one that another process removes at this moment counts nothing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(parent, name).stat().st_size
+    return total
+
+
+def _is_mostly_history(table: Any, live_bytes: int) -> bool:
+    """Whether versions nobody reads any more take over twice the room of the present one."""
+    folder = Path(table.uri)
+    versions = [path.stat().st_mtime for path in (folder / "_versions").glob("*.manifest")]
+    is_old = bool(versions) and time.time() - min(versions) > KEEP_VERSIONS.total_seconds()
+    return is_old and size_on_disk(folder) > max(3 * live_bytes, MIN_HISTORY_BYTES)
+
+
+def _compact_due(archive: Archive, *, is_end: bool) -> None:
+    due = [table for table in map(archive.open_table, archive.table_names()) if is_due(table, is_end=is_end)]
+    for table in due:
+        _compact(table, keep=KEEP_VERSIONS)
+    _sync()
+
+
+def _compact(table: Any, *, keep: timedelta, delete_unverified: bool = False) -> None:
+    table.checkout_latest()
+    _retried(partial(table.optimize, cleanup_older_than=keep, delete_unverified=delete_unverified))
+
+
+def _sync() -> None:
+    if hasattr(os, "sync"):
+        os.sync()  # LanceDB never syncs: without this a power cut could lose what was reported as done
 
 
 def _follow_language(archive: Archive) -> None:
@@ -63,7 +152,7 @@ def _index_keys(archive: Archive) -> None:
     for name in archive.table_names():
         if name.startswith(("clips", "vectors_", "frames_")):
             table = archive.open_table(name)
-            if table.count_rows() >= MIN_ROWS_FOR_KEY_INDEX and not _has_index(table, "video_id"):
+            if table.count_rows() >= MIN_ROWS_FOR_KEY_INDEX and not _index_names(table, "video_id"):
                 table.create_index("video_id", config=BTree())
 
 
@@ -73,21 +162,26 @@ def _index_vectors(table: Any, column: str) -> None:
     The index carries the rows it was built on in its name, as LanceDB does not remember them.
     """
     num_rows = table.count_rows(f"{column} IS NOT NULL")
-    if num_rows < MIN_ROWS_FOR_VECTOR_INDEX:
-        return
-    old = [index.name for index in table.list_indices() if index.columns == [column]]
-    if any(num_rows < 2 * int(name.rpartition("_")[2]) for name in old):
-        return
+    built_at = [int(name.rpartition("_")[2]) for name in _index_names(table, column)]
+    if num_rows >= MIN_ROWS_FOR_VECTOR_INDEX and not any(num_rows < 2 * rows for rows in built_at):
+        _build_vector_index(table, column, num_rows)
+
+
+def _build_vector_index(table: Any, column: str, num_rows: int) -> None:
+    """Build it in one step beside the old one, which answers until then."""
+    old = _index_names(table, column)
     partitions = max(16, round(num_rows**0.5 / 2))
     config = IvfRq(distance_type="cosine", num_partitions=partitions)
-    table.create_index(column, config=config, name=f"{column}_built_at_{num_rows}", replace=False)
-    for name in old:
-        table.drop_index(name)
+    name = f"{column}_built_at_{num_rows}"
+    table.create_index(column, config=config, name=name, replace=name in old)
+    for other in old:
+        if other != name:
+            table.drop_index(other)
     log.info("built the vector index of %s: %d rows, %d partitions", column, num_rows, partitions)
 
 
-def _has_index(table: Any, column: str) -> bool:
-    return any(index.columns == [column] for index in table.list_indices())
+def _index_names(table: Any, column: str) -> list[str]:
+    return [index.name for index in table.list_indices() if index.columns == [column]]
 
 
 def _retried(action: Callable[[], object], *, attempts: int = 4) -> None:

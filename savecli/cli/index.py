@@ -12,8 +12,9 @@ import click
 from savecli.cli.options import archive_option
 
 if TYPE_CHECKING:
-    from savecli.archive.job import IndexSettings, Survey
     from savecli.archive.run import IndexReport
+    from savecli.archive.store import Archive
+    from savecli.archive.survey import IndexSettings, Survey
     from savecli.transcript.choose import Choice, SpeechConfig
 
 DONE, SKIPPED_SOME = 0, 3
@@ -38,7 +39,12 @@ def _default_jobs() -> int:
 @click.option(
     "--rebuild",
     is_flag=True,
-    help="Re-encode with another encoder; transcripts are kept, the old vectors too until done.",
+    help="Re-encode also with an encoder that is no better; transcripts are kept, the old vectors too until done.",
+)
+@click.option(
+    "--switch-now",
+    is_flag=True,
+    help="Search with a new encoder although some videos (of a drive that is away) lack its vectors.",
 )
 @click.option(
     "--speech",
@@ -73,6 +79,7 @@ def index(
     exclude: tuple[str, ...],
     encoder: str | None,
     rebuild: bool,
+    switch_now: bool,
     speech: Choice,
     whisper_model: str | None,
     device: str,
@@ -87,7 +94,7 @@ def index(
     Without FOLDERS every folder indexed before is looked at again. Nothing is ever deleted because a drive is not
     connected; `save remove` deletes.
     """
-    from savecli.archive.job import IndexSettings
+    from savecli.archive.survey import IndexSettings
     from savecli.cli.models import imported_models
     from savecli.transcript.choose import SpeechConfig
 
@@ -96,6 +103,7 @@ def index(
         exclude=exclude,
         encoder=encoder,
         rebuild=rebuild,
+        switch_now=switch_now,
         retry_failed=retry_failed,
         jobs=jobs,
         device=device,
@@ -111,9 +119,9 @@ def index(
 
 
 def _show_plan(folder: Path, settings: IndexSettings, *, offline: bool) -> int:
-    from savecli.archive.job import survey_index
     from savecli.archive.manifest import FILE_NAME
     from savecli.archive.store import open_archive
+    from savecli.archive.survey import survey_index
     from savecli.model.hub import Hub
 
     archive = open_archive(folder) if (folder / FILE_NAME).exists() else None
@@ -126,10 +134,11 @@ def _show_plan(folder: Path, settings: IndexSettings, *, offline: bool) -> int:
 def _index(folder: Path, settings: IndexSettings, config: SpeechConfig, *, offline: bool) -> int:
     from savecli.archive.create import create_archive, make_place
     from savecli.archive.disk import full_disk_told
-    from savecli.archive.job import carry_out, check_settings, survey_index
+    from savecli.archive.job import carry_out
     from savecli.archive.lock import writing
     from savecli.archive.manifest import FILE_NAME
     from savecli.archive.store import open_archive
+    from savecli.archive.survey import check_settings, survey_index
     from savecli.cli.memory import return_freed_memory
     from savecli.cli.progress_bar import shown_progress
     from savecli.model.hub import Hub
@@ -162,6 +171,7 @@ def _index(folder: Path, settings: IndexSettings, config: SpeechConfig, *, offli
         click.echo("\nStopped. What was finished is in the archive; run the same command to go on.", err=True)
         return 130
     _summarise(survey, report)
+    _tell_unfinished(archive)
     return _exit_code(survey, report)
 
 
@@ -183,7 +193,18 @@ def plan_line(survey: Survey) -> str:
     )
     counts = ", ".join(f"{number} {kind}" for number, kind in kinds if number) or "nothing found"
     work = f"{length(survey.total_s)} to index" if survey.has_work else "nothing to index"
-    return f"Plan: {counts} · {work} · encoder: {survey.label}"
+    return f"Plan: {counts} · {work} · encoder: {_encoder_part(survey)}"
+
+
+def _encoder_part(survey: Survey) -> str:
+    """`clip ViT-B-32 (openai)`, or `words → clip ViT-B-32 (openai), goes on after 2 of 5 videos`."""
+    label = f"{survey.replaced.label} → {survey.label}" if survey.replaced else survey.label
+    if survey.resumed is None:
+        return label
+    done, total = survey.resumed
+    from savecli.cli.render import count
+
+    return f"{label}, goes on after {done} of {count(total, 'video')}"
 
 
 def _explain(survey: Survey) -> None:
@@ -216,6 +237,23 @@ def _summarise(survey: Survey, report: IndexReport) -> None:
     elif report.skipped:
         line += f" Skipped {len(report.skipped)} (save status --failed)"
     click.echo(line, err=True)
+
+
+def _tell_unfinished(archive: Archive) -> None:
+    """Which encoder answers, and what keeps the next one waiting."""
+    from savecli.archive.reencoding import unfinished_reencoding
+    from savecli.cli.render import count, one_line
+
+    begun, old = unfinished_reencoding(archive), archive.manifest.encoder
+    if begun is None or old is None or not begun.lacking:
+        return
+    lacking = count(len(begun.lacking), "video")
+    click.echo(
+        f"`{old.name}` goes on answering: {lacking} could not be re-encoded yet, "
+        f"e.g. {one_line(begun.lacking[0].path)}. Connect its drive and run `save index`; or go over to "
+        f"`{begun.record.name}` without them (found by their words until they are back): `save index --switch-now`.",
+        err=True,
+    )
 
 
 def _shown(path: Path, roots: tuple[Path, ...]) -> str:

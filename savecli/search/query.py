@@ -189,7 +189,7 @@ def _check(archive: Archive, request: Request) -> None:
         raise UsageError(
             "this archive cannot be searched by sight",
             why="it was indexed with the encoder `words`, which looks at no pictures",
-            fix=f"save models pull clip && save index --encoder clip --rebuild --archive {archive.folder}",
+            fix=f"save models pull clip && save index --encoder clip --archive {archive.folder}",
         )
 
 

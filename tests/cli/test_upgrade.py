@@ -1,0 +1,173 @@
+"""A better encoder in the same archive: the old one answers until the new is complete, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import lancedb
+import pytest
+
+from savecli.cli.main import save as save_command
+from savecli.core.errors import SaveError
+from tests.cli.conftest import Library, Save, kill
+from tests.make_checkpoint import make_checkpoint
+from tests.make_clip import make_tiny_clip
+
+NUM_VIDEOS = 5
+Index = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_tiny_clip(tmp_path_factory.mktemp("weights") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("models") / "ours")
+
+
+@pytest.fixture
+def index(save: Save, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Index:
+    """`save index` without a process of its own, as starting torch takes longest; what it says on stderr."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    def run(*arguments: str | Path, code: int = 0) -> str:
+        given = ["index", "--speech", "subtitles", "--archive", save.archive, *arguments]
+        assert save_command.main(list(map(str, given)), standalone_mode=False) == code
+        return capsys.readouterr().err
+
+    return run
+
+
+def encoders(save: Save) -> tuple[str | None, str | None]:
+    """Whose vectors are searched, and whose are being filled in."""
+    manifest = json.loads((save.archive / "archive.json").read_text())
+    return tuple(record and record["name"] for record in (manifest["encoder"], manifest["next_encoder"]))
+
+
+def vectors(save: Save) -> int:
+    """Clips that have vectors, of whatever encoder is searched."""
+    (table,) = save.archive.glob("vectors_*.lance")
+    return int(lancedb.connect(save.archive).open_table(table.stem).count_rows())
+
+
+def killed_after_two(save: Save, *arguments: str | Path) -> int:
+    """Kill `save index` in the middle of its re-encoding; how many videos have their vectors then."""
+    old = set(save.archive.glob("vectors_*.lance"))
+    process = save.start("index", *arguments, "--jobs", "1", "--batch-size", "1")
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        versions = save.archive.glob("vectors_*.lance/_versions/*.manifest")
+        if sum(path.parents[1] not in old for path in versions) >= 3:  # the empty table, and two videos
+            break
+        time.sleep(0.002)
+    kill(process)
+    (new,) = set(save.archive.glob("vectors_*.lance")) - old
+    return int(lancedb.connect(save.archive).open_table(new.stem).count_rows())
+
+
+@pytest.mark.parametrize("start", ["words", "clip"])
+def test_a_killed_upgrade_goes_on_with_what_remains(
+    save: Save, library: Library, index: Index, clip: str, start: str
+) -> None:
+    for number in range(NUM_VIDEOS):
+        library.add(f"v{number}.mp4", f"zebra number {number}", scenes=("red", "blue"))
+    own = clip if start == "clip" else "words"
+    index(library.folder, "--encoder", own)
+    for subtitles in library.folder.glob("*.srt"):
+        subtitles.unlink()  # were speech looked for again, it would be gone
+    done = killed_after_two(save, "--encoder", "tiny-world")
+    assert 2 <= done < NUM_VIDEOS
+    assert encoders(save) == (own, "tiny-world")
+    between = save.videos("zebra", "--all")
+    assert len(between) == NUM_VIDEOS
+    ranks = between[0]["moments"][0]["ranks"]
+    assert "matched" not in ranks, "the old encoder answers"
+    assert bool(ranks["seen"]) == (start == "clip")
+
+    resumed = index()
+    assert f"{NUM_VIDEOS - done} to re-encode" in resumed
+    assert f"goes on after {done} of {NUM_VIDEOS} videos" in resumed
+    assert f"Indexed {NUM_VIDEOS - done} videos" in resumed
+    assert encoders(save) == ("tiny-world", None)
+    assert vectors(save) == NUM_VIDEOS
+    for hit in save.videos("zebra", "--all"):
+        ranks = hit["moments"][0]["ranks"]
+        assert ranks["matched"]
+        assert ranks["said"], "the transcript was kept"
+
+
+def test_an_encoder_that_is_no_better_is_refused_with_the_command(
+    save: Save, library: Library, index: Index, clip: str, ours: Path
+) -> None:
+    library.add("a.mp4", "zebra")
+    index(library.folder, "--encoder", ours)
+    for name in ("words", clip, "tiny-world"):
+        with pytest.raises(SaveError, match="was indexed with") as refused:
+            index("--encoder", name)
+        command = refused.value.fix.split("`")[3]
+        assert command == f"save index --encoder {name} --rebuild --archive {save.archive}"
+    assert encoders(save) == (str(ours), None)
+    index(*shlex.split(command)[2:])
+    assert encoders(save) == ("tiny-world", None)
+
+
+def test_the_same_model_in_another_place_is_no_other_encoder(
+    save: Save, library: Library, index: Index, ours: Path, tmp_path: Path
+) -> None:
+    library.add("a.mp4", "zebra")
+    away = make_checkpoint(tmp_path / "away")
+    index(library.folder, "--encoder", away)
+    away.rename(tmp_path / "moved away")
+    assert "nothing to index" in index("--encoder", ours)
+    assert encoders(save) == (str(ours), None)
+
+
+def test_an_upgrade_waits_for_an_unplugged_drive_and_says_so(
+    save: Save, library: Library, index: Index, ours: Path
+) -> None:
+    here, drive = library.folder / "here", library.folder / "drive"
+    library.add("here/a.mp4", "zebra one")
+    library.add("drive/b.mp4", "zebra two")
+    index(here, drive)
+    unplugged = drive.rename(library.folder / "unplugged")
+
+    for arguments in (("--encoder", ours), ()):
+        told = index(*arguments, code=3)
+        assert "`words` goes on answering: 1 video could not be re-encoded yet" in told
+        assert "b.mp4" in told
+        assert "save index --switch-now" in told
+        assert encoders(save) == ("words", str(ours))
+
+    assert "goes on answering" not in index("--switch-now", code=3)
+    assert encoders(save) == (str(ours), None)
+    assert len(save.videos("zebra")) == 2, "what is said is found without the drive"
+    unplugged.rename(drive)
+    assert "1 to re-encode" in index()
+    assert vectors(save) == 2
+
+
+def test_what_a_run_did_not_look_at_is_waited_for(save: Save, library: Library, index: Index, ours: Path) -> None:
+    library.add("here/a.mp4", "zebra one")
+    library.add("there/b.mp4", "zebra two")
+    index(library.folder / "here", library.folder / "there")
+    assert "1 video could not be re-encoded yet" in index(library.folder / "here", "--encoder", ours)
+    assert "goes on after 1 of 2 videos" in index()
+    assert encoders(save) == (str(ours), None)
+
+
+def test_an_upgrade_can_be_given_up(save: Save, library: Library, index: Index, ours: Path) -> None:
+    library.add("here/a.mp4", "zebra one")
+    library.add("there/b.mp4", "zebra two")
+    index(library.folder / "here", library.folder / "there")
+    index(library.folder / "here", "--encoder", ours)
+    with pytest.raises(SaveError, match="is being re-encoded with"):
+        index("--encoder", "words")
+    index("--encoder", "words", "--rebuild")
+    assert encoders(save) == ("words", None)
+    assert not list(save.archive.glob("vectors_*"))
