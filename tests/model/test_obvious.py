@@ -1,90 +1,24 @@
-"""The blocks at random sizes against the formulas written out slowly, one clip, head and query at a time, in float64.
+"""The blocks at random sizes against the formulas of `tests/obvious`, one clip at a time, in float64.
 
 What is masked is cut away there instead, so this also says what the masks mean.
 """
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import nn
 
 from savecli.model.fusion import GatedFusion
+from savecli.model.reference_names import TRANSPOSED, reference_name
 from savecli.model.resampler import Resampler
-
-State = dict[str, torch.Tensor]
-
-
-def norm(x: torch.Tensor, state: State, name: str) -> torch.Tensor:
-    mean = x.mean(dim=-1, keepdim=True)
-    variance = (x - mean).square().mean(dim=-1, keepdim=True)
-    return state[f"{name}.weight"] * (x - mean) / (variance + 1e-12).sqrt() + state[f"{name}.bias"]
+from tests.obvious.blocks import fusion, resampler
 
 
-def activated(x: torch.Tensor) -> torch.Tensor:
-    return x / (1 + torch.exp(-1.702 * x))
-
-
-def perceptron(x: torch.Tensor, state: State, name: str) -> torch.Tensor:
-    hidden = x @ state[f"{name}.fc.weight"].T + state.get(f"{name}.fc.bias", 0)
-    return activated(hidden) @ state[f"{name}.proj.weight"].T + state.get(f"{name}.proj.bias", 0)
-
-
-def attention(x: torch.Tensor, memory: torch.Tensor, state: State, name: str, heads: int) -> torch.Tensor:
-    """`(N, D)` of `(N, D)` and `(M, D)`."""
-    width = x.shape[1]
-    weight, bias = state[f"{name}.in_proj_weight"], state[f"{name}.in_proj_bias"]
-    q, k, v = (
-        source @ weight[part * width : (part + 1) * width].T + bias[part * width : (part + 1) * width]
-        for part, source in enumerate((x, memory, memory))
-    )
-    out = torch.zeros_like(x)
-    size = width // heads
-    for head in range(heads):
-        part = slice(head * size, (head + 1) * size)
-        for query in range(len(x)):
-            weights = torch.exp(k[:, part] @ q[query, part] / math.sqrt(size))
-            out[query, part] = (weights / weights.sum()) @ v[:, part]
-    return out @ state[f"{name}.out_proj.weight"].T + state[f"{name}.out_proj.bias"]
-
-
-def layer_states(module: nn.Module) -> list[State]:
-    """The parameters of each layer, in float64."""
-    return [
-        {name: value.double() for name, value in layer.state_dict().items()}
-        for layer in module.get_submodule("layers").children()
-    ]
-
-
-def obvious_resampler(module: Resampler, memory: torch.Tensor, heads: int) -> torch.Tensor:
-    x = (module.queries + module.positions).detach().double()
-    for state in layer_states(module):
-        own = norm(x, state, "self_norm")
-        x = x + attention(own, own, state, "self_attention", heads)
-        cross = norm(x, state, "cross_norm"), norm(memory, state, "cross_norm")
-        x = x + attention(*cross, state, "cross_attention", heads)
-        x = x + perceptron(norm(x, state, "mlp_norm"), state, "mlp")
-    return x
-
-
-def obvious_fusion(
-    module: GatedFusion, x: torch.Tensor, memory: torch.Tensor, heads: int
-) -> tuple[torch.Tensor, list[float], list[float]]:
-    attention_gates, feed_forward_gates = [], []
-    for state in layer_states(module):
-        context = torch.cat([x.mean(dim=0), memory.mean(dim=0)])
-        looked = math.tanh(float(perceptron(context, state, "attention_gate")))
-        fed = math.tanh(float(perceptron(context, state, "feed_forward_gate")))
-        x = x + looked * attention(norm(x, state, "cross_norm"), memory, state, "cross_attention", heads)
-        x = x + fed * perceptron(norm(x, state, "cross_mlp_norm"), state, "cross_mlp")
-        own = norm(x, state, "self_norm")
-        x = x + attention(own, own, state, "self_attention", heads)
-        x = x + perceptron(norm(x, state, "mlp_norm"), state, "mlp")
-        attention_gates.append(looked)
-        feed_forward_gates.append(fed)
-    return x, attention_gates, feed_forward_gates
+def obvious_state(module: nn.Module, prefix: str) -> dict[str, torch.Tensor]:
+    """The parameters in float64, under the names the authors have for those of `prefix`."""
+    named = {reference_name(f"{prefix}.{name}"): value.double() for name, value in module.state_dict().items()}
+    return {name: value.T if name in TRANSPOSED else value for name, value in named.items()}
 
 
 def sizes(seed: int) -> tuple[torch.Generator, dict[str, int]]:
@@ -126,10 +60,11 @@ def test_resampler(seed: int, masked: bool) -> None:
     shake(module, generator)
     memory = torch.randn(n["clips"], n["tokens"], n["width"], generator=generator)
     mask = random_mask(n["clips"], n["tokens"], generator) if masked else None
-    out = module(memory, mask=mask)
+    out, state = module(memory, mask=mask), obvious_state(module, "head.resampler")
     for clip in range(n["clips"]):
         real = memory[clip] if mask is None else memory[clip][mask[clip]]
-        assert torch.allclose(out[clip].double(), obvious_resampler(module, real.double(), n["heads"]), atol=1e-4)
+        expected = resampler(state, "Audio_Resampler.resblocks", real.double()[None], n["heads"])[-1][0]
+        assert torch.allclose(out[clip].double(), expected, atol=1e-4)
 
 
 @torch.no_grad()
@@ -145,9 +80,10 @@ def test_fusion(seed: int, masked: bool) -> None:
     masks = tuple(random_mask(*side.shape, generator) for side in every) if masked else every
     passed = masks if masked else (None, None)
     out, gates = module(frames, memory, mask=passed[0], memory_mask=passed[1])
+    state = obvious_state(module, "head.audio_fusion")
     for clip in range(n["clips"]):
         real, heard = frames[clip][masks[0][clip]].double(), memory[clip][masks[1][clip]].double()
-        expected, looked, fed = obvious_fusion(module, real, heard, n["heads"])
-        assert torch.allclose(out[clip][masks[0][clip]].double(), expected, atol=1e-4)
-        assert gates.attention[clip].tolist() == pytest.approx(looked, abs=1e-5)
-        assert gates.feed_forward[clip].tolist() == pytest.approx(fed, abs=1e-5)
+        after, looked, fed = fusion(state, "transformerClip.resblocks", real[None], heard[None], n["heads"])
+        assert torch.allclose(out[clip][masks[0][clip]].double(), after[-1][0], atol=1e-4)
+        assert torch.allclose(gates.attention[clip].double(), looked[0], atol=1e-5)
+        assert torch.allclose(gates.feed_forward[clip].double(), fed[0], atol=1e-5)
