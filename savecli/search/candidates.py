@@ -12,10 +12,10 @@ import numpy.typing as npt
 from lancedb.query import BooleanQuery, FullTextOperator, MatchQuery, Occur
 
 from savecli.archive.analyzer import is_stop_word, title_words
-from savecli.archive.calibration import Calibration, standing_out
+from savecli.archive.calibration import Calibration
 from savecli.archive.schema import ClipRow, clip_from_dict
 from savecli.archive.store import Archive, VectorTables, sql_in
-from savecli.search.confidence import Level, vector_level
+from savecli.search.confidence import Level, vector_levels
 from savecli.search.filters import Eligible
 from savecli.search.terms import Term
 
@@ -146,8 +146,7 @@ def clips_by_vector(
     if not nearest:
         return Proposal()
     vectors = np.stack(list(nearest.values()))
-    similarity = vectors @ (vector if judged is None else judged)
-    return Proposal(tuple(nearest), levels_of(similarity, vectors, column, calibration))
+    return Proposal(tuple(nearest), levels_of(vectors @ (vector if judged is None else judged), column, calibration))
 
 
 def fetch_clips(archive: Archive, clip_ids: Sequence[str]) -> list[ClipRow]:
@@ -158,18 +157,11 @@ def fetch_clips(archive: Archive, clip_ids: Sequence[str]) -> list[ClipRow]:
     return archive.clip_rows(f"{sql_in('video_id', videos)} AND {sql_in('clip_id', set(clip_ids))}")
 
 
-def levels_of(
-    similarity: npt.NDArray[np.float32],
-    vectors: npt.NDArray[np.float32],
-    column: str,
-    calibration: Calibration | None,
-) -> tuple[Level, ...]:
-    """Levels of N clips by their similarity `(N,)` to the query and their vectors `(N, D)` of a column."""
+def levels_of(similarity: npt.NDArray[np.float32], column: str, calibration: Calibration | None) -> tuple[Level, ...]:
+    """Levels of N clips by the cosine `(N,)` of the query and their vectors of a column."""
     if calibration is None:
-        return (Level.LOW,) * len(vectors)
-    excess = standing_out(similarity, vectors, calibration.bank)
-    background = calibration.best_seen if column == "seen" else calibration.best_said
-    return tuple(vector_level(float(value), background) for value in excess)
+        return (Level.LOW,) * len(similarity)
+    return vector_levels(similarity, calibration.best_seen if column == "seen" else calibration.best_said)
 
 
 def is_searchable(text: str) -> bool:

@@ -24,10 +24,11 @@ HIGH_COVERAGE = 0.8
 MEDIUM_COVERAGE = 0.5
 MIN_EVIDENCE_FOR_MEDIUM = 2
 
-# Vectors: spreads of the background above its median. The median and the median deviation, because some background
-# queries do match something in the archive and must not raise the bar for the others.
-HIGH_SPREADS = 3.0
-MEDIUM_SPREADS = 2.0
+# Vectors: spreads of the background above its median; `benchmarks/confidence.py` measures what they let through and
+# miss. The median and the median deviation, because some background queries do match something in the archive and must
+# not raise the bar for the others.
+HIGH_SPREADS = 2.5
+MEDIUM_SPREADS = 1.5
 _DEVIATION_TO_SIGMA = 1.4826  # of a normal distribution
 
 
@@ -40,16 +41,23 @@ def words_level(coverage: float, evidence: float) -> Level:
     return Level.LOW
 
 
-def vector_level(standing_out: float, best_of_background: npt.NDArray[np.float32]) -> Level:
-    """Level of a clip that stands out by so many deviations, against the best clip of each background query."""
+def vector_levels(
+    similarity: npt.NDArray[np.float32], best_of_background: npt.NDArray[np.float32]
+) -> tuple[Level, ...]:
+    """Levels of N clips by their similarity to the query, against that of the best clip of each background query.
+
+    Against the best, not against any: a query that nothing answers has a best clip as well.
+
+    Args:
+        similarity: `(N,)`.
+        best_of_background: `(K,)`, the same kind of similarity; empty where none was measured, then all are low.
+    """
     if len(best_of_background) == 0:
-        return Level.LOW
-    median = float(np.median(best_of_background))
-    spread = _DEVIATION_TO_SIGMA * float(np.median(np.abs(best_of_background - median))) + 1e-6
-    excess = (standing_out - median) / spread
-    if excess >= HIGH_SPREADS:
-        return Level.HIGH
-    return Level.MEDIUM if excess >= MEDIUM_SPREADS else Level.LOW
+        return (Level.LOW,) * len(similarity)
+    median = np.median(best_of_background)
+    spread = _DEVIATION_TO_SIGMA * np.median(np.abs(best_of_background - median)) + 1e-6
+    bounds = median + np.array([MEDIUM_SPREADS, HIGH_SPREADS]) * spread
+    return tuple(Level(Level.LOW + int(place)) for place in np.searchsorted(bounds, similarity, side="right"))
 
 
 def joint_level(levels: Iterable[Level]) -> Level:

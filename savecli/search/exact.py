@@ -85,7 +85,7 @@ def proposal_by_logits(
         held = _frame_cosines(tables.frames, dict(zip(kept, cosines.tolist(), strict=True)), text)
         frames = [held.get(clip_id, _NO_FRAMES) for clip_id in kept]
     logits = exact_logits(cosines, frames, scoring)
-    levels = levels_of(cosines if judged is None else vectors @ judged, vectors, "seen", calibration)
+    levels = levels_of(cosines if judged is None else vectors @ judged, "seen", calibration)
     order = np.argsort(-logits, kind="stable")
     # The levels come from pooled cosines, which do not order the clips as the model does; ranks weigh by level, so a
     # clip must be at least as believable as those behind it.

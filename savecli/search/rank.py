@@ -16,10 +16,13 @@ from savecli.search.matching import QueryTerms, coverage, evidence, match_spans,
 from savecli.search.results import Moment, Ranks
 from savecli.search.snippets import make_snippet
 
-# Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): score = sum of 1 / (K + rank).
-RRF_K = 60
+# Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): score = sum of 1 / (K + rank). K and the weights are
+# chosen by measurement (`benchmarks/confidence.py`); docs/search.md gives the reasons.
+RRF_K = 10
 # Evidence that is not believed in itself must not outvote evidence that is: its rank counts for less.
-LEVEL_WEIGHT = {Level.HIGH: 1.0, Level.MEDIUM: 0.6, Level.LOW: 0.2}
+VECTOR_WEIGHT = {Level.HIGH: 1.0, Level.MEDIUM: 0.6, Level.LOW: 0.2}
+# One word of many tells next to nothing, where the nearest vector is at least near.
+WORDS_WEIGHT = {Level.HIGH: 1.0, Level.MEDIUM: 0.6, Level.LOW: 0.05}
 
 MAX_MOMENTS_PER_VIDEO = 3
 # A moment of more clips than this is a passage, not a moment.
@@ -144,18 +147,17 @@ def score_clips(
         parts: list[Part] = []
         if clip.clip_id in seen_rank:
             level = seen_level[clip.clip_id]
-            parts.append(
-                Part("matched" if candidates.is_fused else "seen", seen_rank[clip.clip_id], level, LEVEL_WEIGHT[level])
-            )
+            kind: Literal["matched", "seen"] = "matched" if candidates.is_fused else "seen"
+            parts.append(Part(kind, seen_rank[clip.clip_id], level, VECTOR_WEIGHT[level]))
         if clip.clip_id in said_rank:
             level = words_level(coverage(matched, query), evidence(matched, query))
             level = max(level, meant_level.get(clip.clip_id, Level.LOW))
-            parts.append(Part("said", said_rank[clip.clip_id], level, LEVEL_WEIGHT[level], matched))
+            parts.append(Part("said", said_rank[clip.clip_id], level, WORDS_WEIGHT[level], matched))
         if clip.video_id in named_rank:
             # What the name leaves out may be said: "stiff person" in neurology-03.mp4.
             together = matched | named
             level = words_level(coverage(together, query), evidence(together, query))
-            parts.append(Part("name", named_rank[clip.video_id], level, LEVEL_WEIGHT[level], named))
+            parts.append(Part("name", named_rank[clip.video_id], level, WORDS_WEIGHT[level], named))
         by_vector = seen_rank.get(clip.clip_id)
         ranks = Ranks(
             matched=by_vector if candidates.is_fused else None,
@@ -215,12 +217,14 @@ def _moment_groups(clips: list[ScoredClip], query: QueryTerms) -> list[list[Scor
 def _moment(group: list[ScoredClip], query: QueryTerms) -> ScoredMoment:
     text = " ".join(clip.clip.text for clip in group if clip.clip.text)
     matched = frozenset().union(*(clip.matched for clip in group))
-    levels = [clip.level for clip in group]
-    if matched:
-        levels.append(words_level(coverage(matched, query), evidence(matched, query)))
-    level = max(levels)
+    level = max(clip.level for clip in group)
     best = max(group, key=lambda clip: (clip.score, -clip.clip.clip_idx))
-    gain = LEVEL_WEIGHT[level] / LEVEL_WEIGHT[max(clip.level for clip in group)]
+    gain = 1.0
+    together = words_level(coverage(matched, query), evidence(matched, query)) if matched else Level.LOW
+    if together > level:
+        said = max((part for clip in group for part in clip.parts if part.evidence == "said"), key=_score)
+        gain += (WORDS_WEIGHT[together] / said.weight - 1) * said.score / best.score
+        level = together
     moment = Moment(
         start_s=group[0].clip.start_s,
         end_s=group[-1].clip.end_s,
@@ -231,6 +235,10 @@ def _moment(group: list[ScoredClip], query: QueryTerms) -> ScoredMoment:
         basis=Basis(best.clip.clip_id, Span(best.clip.start_s, best.clip.end_s), best.parts, matched, gain),
     )
     return ScoredMoment(moment, level, text, matched)
+
+
+def _score(part: Part) -> float:
+    return part.score
 
 
 def _best_ranks(ranks: Iterable[Ranks]) -> Ranks:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from savecli.search.confidence import Level, joint_level, words_level
 from savecli.search.catalogue import below_root, path_matcher
+from savecli.search.confidence import Level, joint_level, words_level
 from savecli.search.matching import coverage, evidence, match_spans, matched_terms, query_terms
 from savecli.search.rank import fuse_ranks
 from savecli.search.snippets import make_snippet
