@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from savecli.cli.asking import offline_option, request_options, show_answer, text_side
+from savecli.cli.example import Named, example_options, read_examples
 from savecli.cli.options import archive_option
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog='Example: save query "a dog catches a frisbee" --in holidays --limit 3')
-@click.argument("text", nargs=-1, required=True)
+@click.argument("text", nargs=-1)
+@example_options
 @archive_option
 @request_options
 @click.option("--json", "form", flag_value="json", help="Print one JSON document.")
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 @offline_option
 def query(
     text: tuple[str, ...],
+    named: Named,
     archive_folder: Path,
     asked: Request,
     form: str | None,
@@ -37,6 +40,9 @@ def query(
 ) -> int:
     """Find videos that match TEXT, best first, and show where they match.
 
+    A lone + or - between words adds and subtracts terms, and 2:WORD weighs one: save query dog + 2:running - beach.
+    Examples are added to the text, or stand for it.
+
     Exits with 1 and prints nothing to stdout when there is no confident match.
     """
     from savecli.archive.store import open_archive
@@ -44,8 +50,11 @@ def query(
     from savecli.search.query import needs_text_encoder, search_videos
     from savecli.search.terms import parse_terms
 
+    if not text and not named:
+        raise click.UsageError("Missing argument 'TEXT...', --image, --clip or --like.")
     request = replace(asked, text=" ".join(text), terms=() if asked.is_phrase else parse_terms(text))
     archive = open_archive(archive_folder)
+    request = replace(request, examples=read_examples(archive, named, offline=offline))
     encode_text = text_side(archive, offline=offline) if needs_text_encoder(archive, request) else None
     answer = search_videos(archive, request, encode_text=encode_text)
     remember(answer, request, archive_folder)

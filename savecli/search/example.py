@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,9 @@ import numpy.typing as npt
 from savecli.archive.manifest import EncoderRecord
 from savecli.archive.schema import ClipRow
 from savecli.archive.store import Archive, VectorTables, sql_in
-from savecli.core.errors import SaveError, UsageError
+from savecli.core.encoder import Encoder
+from savecli.core.errors import MediaError, SaveError, UsageError
+from savecli.core.records import Span
 from savecli.search.terms import Term
 
 Vector = npt.NDArray[np.float32]
@@ -30,7 +33,7 @@ class Example:
 
     Args:
         kind: where it comes from.
-        name: what the user calls it.
+        name: what the user calls it: a file, a file and a span, the number of a hit.
         seen: `(D,)`, as a clip's pooled vector.
         said: `(D,)`, as a clip's vector of its words; None without any.
         weight: against the other terms of the query; below 0 the hits are unlike it.
@@ -140,8 +143,54 @@ def like_moment(archive: Archive, video_id: str, start_s: float, end_s: float, *
     seen, said = stored_vectors(tables, clips)
     if seen is None:
         why = "its clips have no picture" if clips else "it was indexed anew or removed since, or is of another archive"
-        raise SaveError(f"nothing can be compared with {name or 'this moment'}", why=why, fix="run the query again")
+        raise SaveError(
+            f"nothing can be compared with {f'hit {name}' if name else 'this moment'}",
+            why=why,
+            fix="run the query again",
+        )
     return Example("hit", name, seen, said, own_clips=frozenset(clip.clip_id for clip in clips))
+
+
+def like_picture(archive: Archive, path: Path, encoder: Encoder, *, name: str) -> Example:
+    """A picture as an example. Loads torch.
+
+    Args:
+        encoder: the archive's own.
+
+    Raises:
+        UsageError: the archive has no vectors.
+        MediaError: the picture cannot be read.
+    """
+    from savecli.archive.example import picture_clip
+
+    check_examples(archive)
+    (embedding,) = encoder.encode_clips([picture_clip(path, needs=encoder.needs)])
+    assert embedding.pooled is not None, "it has a picture"
+    return Example("image", name, embedding.pooled)
+
+
+def like_clip(archive: Archive, path: Path, span: Span | None, encoder: Encoder, *, name: str) -> Example:
+    """A span of a file as an example, None being all of it. Loads torch.
+
+    Args:
+        encoder: the archive's own.
+
+    Raises:
+        UsageError: the archive has no vectors, or the span is longer than a clip or not in the file.
+        MediaError: the file cannot be read as video, or has no picture there.
+    """
+    from savecli.archive.example import file_clip
+
+    check_examples(archive)
+    record = archive.manifest.encoder
+    reads_words = record is not None and (record.scoring is None or "said" in record.senses)
+    found = file_clip(archive, path, span, needs=encoder.needs, reads_words=reads_words)
+    (embedding,) = encoder.encode_clips([found.clip_input])
+    if embedding.pooled is None:
+        raise MediaError(f"cannot read {path.name}", why="it has no picture in this span")
+    place = found.clip_input.span
+    own = [] if found.video_id is None else clips_within(archive, found.video_id, place.start_s, place.end_s)
+    return Example("clip", name, embedding.pooled, embedding.speech, own_clips=frozenset(clip.clip_id for clip in own))
 
 
 def clips_within(archive: Archive, video_id: str, start_s: float, end_s: float) -> list[ClipRow]:

@@ -18,9 +18,11 @@ from savecli.archive.manifest import EncoderRecord, Sense
 from savecli.archive.store import Archive
 from savecli.search.contributions import Contributions, read_contributions
 from savecli.search.exact import exact_logits, frame_logit
+from savecli.search.example import query_vectors
 from savecli.search.matching import QueryTerms, query_terms
 from savecli.search.rank import Basis
 from savecli.search.results import Answer, Moment
+from savecli.search.terms import wanted_text
 
 if TYPE_CHECKING:
     from savecli.search.query import EncodeText, Request
@@ -94,8 +96,10 @@ def explain_answer(archive: Archive, request: Request, answer: Answer, encode_te
         answer: of `search_videos` to that request.
         encode_text: as for `search_videos`.
     """
-    vector = None if encode_text is None else encode_text([request.text])[0]
-    query = query_terms(request.text, language=archive.manifest.language)
+    seen = query_vectors(request.weighted, request.examples, encode_text).seen
+    vector = None if seen is None else seen.unit
+    wanted = wanted_text(request.weighted)
+    query = query_terms(wanted, language=archive.manifest.language)
     bases = [moment.basis for hit in answer.videos for moment in hit.moments if moment.basis is not None]
     similarities = {} if vector is None else _similarities(archive, bases, vector)
 
@@ -103,7 +107,7 @@ def explain_answer(archive: Archive, request: Request, answer: Answer, encode_te
         basis = moment.basis
         if basis is None:
             return moment
-        words = _found_words(request.text, basis, query)
+        words = _found_words(wanted, basis, query)
         return replace(moment, explanation=Explanation(basis, words, similarities.get(basis.clip_id)))
 
     videos = tuple(replace(hit, moments=tuple(map(explained, hit.moments))) for hit in answer.videos)
