@@ -35,8 +35,8 @@ def open_hit(number: str, only_print: bool) -> int:
     return 0
 
 
-def play(hit: Hit) -> None:
-    """Start a player at the hit's second, and leave it to itself.
+def play(hit: Hit) -> subprocess.Popen[bytes]:
+    """A player started at the hit's second, and left to itself.
 
     Raises:
         SaveError: the file is not there, or no player is.
@@ -50,7 +50,7 @@ def play(hit: Hit) -> None:
     command = player_command(hit.path, hit.start_s)
     if command is None:
         raise SaveError("no video player was found", why="looked for mpv, VLC and the desktop's own", fix="install mpv")
-    subprocess.Popen(
+    return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

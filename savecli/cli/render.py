@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from savecli.search.results import Answer, Moment, Ranks, VideoHit
+from savecli.search.results import Answer, Moment, VideoHit
 
 JSON_SCHEMA = 1
 
@@ -74,7 +74,7 @@ def answer_lines(answer: Answer, *, colour: bool, width: int | None = None) -> I
             name = f"{name:<{path_width}}"
             head = f"{number:>{number_width}}  {_BOLD + name + _RESET if colour else name}"
             confidence = () if moment.confidence is None else (f"{moment.confidence:<6}",)
-            facts = (f"{_span(moment):<{time_width}}", *confidence, _evidence(moment.ranks))
+            facts = (f"{_span(moment):<{time_width}}", *confidence, _evidence(moment))
             yield _GAP.join((head, *facts)).rstrip()
             indent = " " * (number_width + 2)
             for line in snippet_lines(moment, width=width and width - len(indent), colour=colour):
@@ -146,7 +146,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 def moment_json(moment: Moment) -> dict[str, Any]:
     """A moment; a kind of evidence it lacks is null, and so is the confidence of what is like an example.
 
-    `matched` and `logit` only come from a model of ours.
+    `matched`, `logit` and `shares`, of each sense in the match, only come from a model of ours.
     """
     snippet = moment.snippet
     return {
@@ -155,6 +155,7 @@ def moment_json(moment: Moment) -> dict[str, Any]:
         "score": moment.score,
         "confidence": moment.confidence,
         **({} if moment.logit is None else {"logit": round(moment.logit, 6)}),
+        **({"shares": {part.sense: round(part.share, 6) for part in moment.senses}} if moment.senses else {}),
         "ranks": {
             **({} if moment.ranks.matched is None else {"matched": moment.ranks.matched}),
             "seen": moment.ranks.seen,
@@ -192,8 +193,9 @@ def _span(moment: Moment) -> str:
     return f"{clock(moment.start_s)}–{clock(moment.end_s)}"
 
 
-def _evidence(ranks: Ranks) -> str:
-    """`said 1 · seen 4`, the strongest first."""
+def _evidence(moment: Moment) -> str:
+    """`said 1 · seen 4`, the strongest first; `matched 1 (heard, seen)` names the senses that a match is from."""
+    ranks = moment.ranks
     found = [
         (place, name)
         for name, place in (
@@ -205,7 +207,18 @@ def _evidence(ranks: Ranks) -> str:
         )
         if place is not None
     ]
-    return " · ".join(f"{name} {place}" for place, name in sorted(found))
+    places = [f"{name} {place}" + _senses(moment) * (name == "matched") for place, name in sorted(found)]
+    return " · ".join(places)
+
+
+def _senses(moment: Moment) -> str:
+    """` (heard, seen)`, or nothing where that is not known."""
+    if not moment.senses:
+        return ""
+    from savecli.search.explain import named_senses
+
+    names = ", ".join(named_senses(moment.senses))
+    return f" ({names})" if names else ""
 
 
 def _shown_path(hit: VideoHit) -> str:

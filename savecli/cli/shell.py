@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -104,6 +105,7 @@ class Shell:
         self._asked = asked
         self._form = "json-line" if as_json else None
         self._last: LastQuery | None = None
+        self._players: list[subprocess.Popen[bytes]] = []
         self._num_queries = self._num_found = self._num_failed = 0
 
     @property
@@ -145,7 +147,8 @@ class Shell:
         elif line.kind == "open":
             from savecli.cli.open import play
 
-            play(self._shown().hit(line.rest))
+            self._players = [player for player in self._players if player.poll() is None]  # reaps those that ended
+            self._players.append(play(self._shown().hit(line.rest)))
         else:
             from savecli.cli.why import show_why
 

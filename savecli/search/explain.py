@@ -6,7 +6,7 @@ computed by `savecli.search.exact`, and what the senses add was kept when the cl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,13 +21,16 @@ from savecli.search.exact import exact_logits, frame_logit
 from savecli.search.example import query_vectors
 from savecli.search.matching import QueryTerms, query_terms
 from savecli.search.rank import Basis
-from savecli.search.results import Answer, Moment
+from savecli.search.results import Answer, Moment, VideoHit
 from savecli.search.terms import wanted_text
 
 if TYPE_CHECKING:
     from savecli.search.query import EncodeText, Request
 
 Vector = npt.NDArray[np.float32]
+
+# Share of a match from which on a sense is named; docs/search.md has how often that is right.
+LEAST_TELLING_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,27 @@ def explain_answer(archive: Archive, request: Request, answer: Answer, encode_te
     return replace(answer, videos=videos)
 
 
+def with_senses(archive: Archive, hits: Sequence[VideoHit], vector: Vector) -> list[VideoHit]:
+    """The hits with what each sense adds to their match with a query `(D,)`; unchanged where no vector mixes senses."""
+    encoder = archive.manifest.encoder
+    tables = archive.vector_tables(encoder)
+    if encoder is None or tables is None or not encoder.is_fused:
+        return list(hits)
+    held = read_contributions(tables, _compared(moment.basis for hit in hits for moment in hit.moments))
+
+    def told(moment: Moment) -> Moment:
+        of_clip = held.get(moment.basis.clip_id) if moment.basis is not None else None
+        return moment if of_clip is None else replace(moment, senses=sense_shares(of_clip, vector))
+
+    return [replace(hit, moments=tuple(map(told, hit.moments))) for hit in hits]
+
+
+def named_senses(shares: Iterable[SenseShare]) -> tuple[Sense, ...]:
+    """The senses that a match is from, the strongest first."""
+    telling = [share for share in shares if share.share >= LEAST_TELLING_SHARE]
+    return tuple(share.sense for share in sorted(telling, key=lambda share: -share.share))
+
+
 def sense_shares(held: Contributions, vector: Vector) -> tuple[SenseShare, ...]:
     """What each sense of a clip adds to its cosine with a query `(D,)`; none for a sense it does not have."""
     parts: dict[Sense, tuple[Vector, Vector | None]] = {"seen": (held.seen, None)}
@@ -140,9 +164,17 @@ def _similarities(archive: Archive, bases: Iterable[Basis], vector: Vector) -> d
     tables = archive.vector_tables(encoder)
     if tables is None or encoder is None:
         return {}
-    compared = {basis.clip_id for basis in bases if any(part.evidence in ("matched", "seen") for part in basis.parts)}
-    held = read_contributions(tables, compared)
+    held = read_contributions(tables, _compared(bases))
     return {clip_id: _similarity(of_clip, vector, encoder) for clip_id, of_clip in held.items()}
+
+
+def _compared(bases: Iterable[Basis | None]) -> set[str]:
+    """Ids of the clips that were compared by vectors."""
+    return {
+        basis.clip_id
+        for basis in bases
+        if basis is not None and any(part.evidence in ("matched", "seen") for part in basis.parts)
+    }
 
 
 def _similarity(held: Contributions, vector: Vector, encoder: EncoderRecord) -> Similarity:

@@ -28,7 +28,8 @@ from savecli.search.candidates import (
 )
 from savecli.search.confidence import Level
 from savecli.search.exact import proposal_by_logits
-from savecli.search.example import Example, check_examples, query_vectors
+from savecli.search.example import Example, QueryVectors, check_examples, query_vectors
+from savecli.search.explain import with_senses
 from savecli.search.filters import Eligible, Filters, eligible_videos
 from savecli.search.matching import QueryTerms, query_terms
 from savecli.search.phrase import find_phrase
@@ -94,10 +95,12 @@ def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText
     own = frozenset[str]().union(*(example.own_clips for example in request.examples))
     eligible = replace(eligible_videos(archive, request.filters), own_clips=own)
     query = query_terms(wanted_text(request.weighted), language=archive.manifest.language)
+    vectors = QueryVectors(None, None)
     if request.is_phrase:
         found = find_phrase(archive, request.text, eligible, limit=request.limit)
     else:
-        found = _search_hybrid(archive, request, query, eligible, encode_text)
+        vectors = query_vectors(request.weighted, request.examples, encode_text)
+        found = _search_hybrid(archive, request, query, eligible, vectors)
     shows_all = request.show_all or bool(request.examples)
     believable = found if shows_all else [_believable(video) for video in found if video.level > Level.LOW]
     shown = believable[: request.limit] or found[:1]
@@ -105,6 +108,8 @@ def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText
     hits = [_hit(video, query, files[video.video_id], rank) for rank, video in enumerate(shown, start=1)]
     if request.examples:
         hits = [_unjudged(hit) for hit in hits]
+    if vectors.seen is not None:
+        hits = with_senses(archive, hits, vectors.seen.unit)
     return Answer(
         query=request.text,
         encoder=archive.manifest.encoder.name if archive.manifest.encoder else "words",
@@ -117,9 +122,9 @@ def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText
 
 
 def _search_hybrid(
-    archive: Archive, request: Request, query: QueryTerms, eligible: Eligible, encode_text: EncodeText | None
+    archive: Archive, request: Request, query: QueryTerms, eligible: Eligible, vectors: QueryVectors
 ) -> list[ScoredVideo]:
-    candidates = _candidates(archive, request, eligible, encode_text)
+    candidates = _candidates(archive, request, eligible, vectors)
     rows = {clip.clip_id: clip for clip in candidates.said.clips}
     wanted = {*candidates.seen.clip_ids, *candidates.meant.clip_ids}
     wanted |= {f"{video_id}:0" for video_id in candidates.named}  # a name alone points at the beginning
@@ -131,24 +136,23 @@ def _search_hybrid(
     return group_by_video(score_clips(candidates, clips, titles, query), query)
 
 
-def _candidates(archive: Archive, request: Request, eligible: Eligible, encode_text: EncodeText | None) -> Candidates:
+def _candidates(archive: Archive, request: Request, eligible: Eligible, vectors: QueryVectors) -> Candidates:
     candidates = Candidates()
     count = num_candidates(request.limit)
     if "said" in request.signals and not request.examples:
         candidates.said = clips_by_words(archive, request.weighted, eligible, count=count)
     if "named" in request.signals and not request.examples:
         candidates.named = videos_by_name(archive, request.weighted, eligible, count=count)
-    _add_by_vectors(candidates, archive, request, eligible, encode_text)
+    _add_by_vectors(candidates, archive, request, eligible, vectors)
     return candidates
 
 
 def _add_by_vectors(
-    candidates: Candidates, archive: Archive, request: Request, eligible: Eligible, encode_text: EncodeText | None
+    candidates: Candidates, archive: Archive, request: Request, eligible: Eligible, vectors: QueryVectors
 ) -> None:
     """What is nearest to the query in the encoder's space, where the archive has vectors."""
     encoder = archive.manifest.encoder
     tables = archive.vector_tables(encoder)
-    vectors = query_vectors(request.weighted, request.examples, encode_text)
     if encoder is None or tables is None:
         return
     count = num_candidates(request.limit)

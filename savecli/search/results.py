@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from savecli.search.example import Example
-    from savecli.search.explain import Explanation
+    from savecli.search.explain import Explanation, SenseShare
     from savecli.search.rank import Basis
     from savecli.search.terms import Term
 
@@ -44,6 +44,7 @@ class Moment:
         confidence: None where it cannot be told: hits that are like an example.
         logit: the largest of the model's own similarities to its clips; None where there is none but the cosine.
         basis: where the score comes from; None for a phrase, which is there or is not.
+        senses: what sight, sound and speech add to the match; none where its vectors are of one sense.
         explanation: if it was asked for.
     """
 
@@ -55,6 +56,7 @@ class Moment:
     snippet: Snippet | None = None
     logit: float | None = None
     basis: Basis | None = None
+    senses: tuple[SenseShare, ...] = ()
     explanation: Explanation | None = None
 
 
