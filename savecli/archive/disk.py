@@ -1,15 +1,26 @@
-"""What the disk of an archive can do to a write, told so that a person can mend it."""
+"""What an archive takes on its disk, and what the disk can do to a write, told so that a person can mend it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from savecli.core.errors import SaveError
 
 # LanceDB passes the system's words on: ENOSPC, EDQUOT and EFBIG (a file size limit).
 _SIGNS_OF_A_FULL_DISK = ("No space left", "Disk quota", "File too large", "os error 28", "os error 122", "os error 27")
+
+
+def size_on_disk(folder: Path) -> int:
+    """Bytes of all files below a folder; one that another process removes at this moment counts nothing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += Path(parent, name).stat().st_size
+    return total
 
 
 @contextmanager

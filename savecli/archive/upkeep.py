@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import time
@@ -17,6 +16,7 @@ from lancedb.index import BTree, IvfRq
 
 from savecli.archive.analyzer import STEMMED_LANGUAGES, index_language
 from savecli.archive.create import create_text_indexes
+from savecli.archive.disk import size_on_disk
 from savecli.archive.store import KEEP_VERSIONS, Archive, VectorTables
 
 log = logging.getLogger(__name__)
@@ -100,16 +100,6 @@ def is_due(table: Any, *, is_end: bool) -> bool:
         if unindexed > (min(slow, share) if is_end and index.index_type != "BTree" else max(slow, share)):
             return True
     return is_end and _is_mostly_history(table, stats["total_bytes"])
-
-
-def size_on_disk(folder: Path) -> int:
-    """Bytes of all files below a folder; one that another process removes at this moment counts nothing."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += Path(parent, name).stat().st_size
-    return total
 
 
 def _is_mostly_history(table: Any, live_bytes: int) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +36,7 @@ def status(archive_folder: Path, failed: bool, as_json: bool) -> int:
 
 
 def _facts(archive: Archive) -> dict[str, Any]:
+    from savecli.archive.disk import size_on_disk
     from savecli.archive.plan import is_gone
 
     rows = archive.video_rows()
@@ -58,21 +57,11 @@ def _facts(archive: Archive) -> dict[str, Any]:
         "next_encoder": manifest.next_encoder and manifest.next_encoder.name,
         "language": manifest.language,
         "speech": dict(sorted(sources.items())),
-        "size_bytes": _size_on_disk(archive.folder),
+        "size_bytes": size_on_disk(archive.folder),
         "roots": [
             {"path": root.path, "offline": root.is_offline or is_gone(Path(root.path))} for root in manifest.roots
         ],
     }
-
-
-def _size_on_disk(folder: Path) -> int:
-    """Bytes of all files; one that an index run removes at this moment counts nothing."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += Path(parent, name).stat().st_size
-    return total
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:

@@ -11,6 +11,8 @@ from pathlib import Path
 import lancedb
 import pytest
 
+from savecli.archive.info import archive_facts
+from savecli.archive.store import open_archive
 from savecli.cli.main import save as save_command
 from savecli.core.errors import SaveError
 from tests.cli.conftest import Library, Save, kill
@@ -157,6 +159,9 @@ def test_what_a_run_did_not_look_at_is_waited_for(save: Save, library: Library, 
     library.add("there/b.mp4", "zebra two")
     index(library.folder / "here", library.folder / "there")
     assert "1 video could not be re-encoded yet" in index(library.folder / "here", "--encoder", ours)
+    begun = archive_facts(open_archive(save.archive)).reencoding
+    assert begun is not None
+    assert (begun.record.name, begun.num_done, begun.num_videos) == (str(ours), 1, 2)
     assert "goes on after 1 of 2 videos" in index()
     assert encoders(save) == (str(ours), None)
 
