@@ -44,20 +44,28 @@ def words_level(coverage: float, evidence: float) -> Level:
 def vector_levels(
     similarity: npt.NDArray[np.float32], best_of_background: npt.NDArray[np.float32]
 ) -> tuple[Level, ...]:
-    """Levels of N clips by their similarity to the query, against that of the best clip of each background query.
+    """Levels of N clips by their similarity to the query `(N,)`; all are low where no background was measured."""
+    if len(best_of_background) == 0:
+        return (Level.LOW,) * len(similarity)
+    spreads = spreads_above(similarity, best_of_background)
+    places = np.searchsorted([MEDIUM_SPREADS, HIGH_SPREADS], spreads, side="right")
+    return tuple(Level(Level.LOW + int(place)) for place in places)
 
-    Against the best, not against any: a query that nothing answers has a best clip as well.
+
+def spreads_above(
+    similarity: npt.NDArray[np.float32], best_of_background: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """`(N,)`: by how many spreads clips are more similar to the query than the best clip of a background query.
+
+    Than the best, not than any: a query that nothing answers has a best clip as well.
 
     Args:
         similarity: `(N,)`.
-        best_of_background: `(K,)`, the same kind of similarity; empty where none was measured, then all are low.
+        best_of_background: `(K,)`, the same kind of similarity, not empty.
     """
-    if len(best_of_background) == 0:
-        return (Level.LOW,) * len(similarity)
     median = np.median(best_of_background)
     spread = _DEVIATION_TO_SIGMA * np.median(np.abs(best_of_background - median)) + 1e-6
-    bounds = median + np.array([MEDIUM_SPREADS, HIGH_SPREADS]) * spread
-    return tuple(Level(Level.LOW + int(place)) for place in np.searchsorted(bounds, similarity, side="right"))
+    return np.asarray((similarity - median) / spread, dtype=np.float32)
 
 
 def joint_level(levels: Iterable[Level]) -> Level:
