@@ -17,7 +17,7 @@ from savecli.archive.schema import ClipRow
 from savecli.archive.speech import SpeechTrack
 from savecli.archive.store import Archive, sql_in
 from savecli.core.errors import MediaError, UsageError
-from savecli.core.records import ClipInput, InputNeeds, Span, VideoInfo
+from savecli.core.records import AudioStream, ClipInput, InputNeeds, Span, VideoInfo
 from savecli.features.inputs import read_clip_waveform, spread_frames
 from savecli.media.audio import Waveform
 from savecli.media.clips import read_clips
@@ -157,7 +157,9 @@ def _recognised(waveform: Waveform) -> str:
             file.setsampwidth(2)
             file.setframerate(_SPEECH_RATE_HZ)
             file.writeframes((np.clip(waveform, -1, 1) * 32767).astype("<i2").tobytes())
-        return build_transcriber(config, hub_reachable=lambda: False).transcribe(probe_video(path)).text
+        sound = AudioStream(index=0, codec="pcm_s16le", rate_hz=_SPEECH_RATE_HZ, num_channels=1)
+        info = VideoInfo(path, len(waveform) / _SPEECH_RATE_HZ, container="wav", video=None, audio=sound)
+        return build_transcriber(config, hub_reachable=lambda: False).transcribe(info).text
 
 
 def _check_whole_picture(path: Path) -> None:

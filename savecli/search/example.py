@@ -215,7 +215,7 @@ def check_examples(archive: Archive) -> VectorTables:
     raise UsageError(
         "this archive cannot be searched by example",
         why=_why_no_vectors(encoder),
-        fix=f"save models pull clip && save index --encoder clip --rebuild --archive {archive.folder}",
+        fix=f"save models pull clip && save index --encoder clip --archive {archive.folder}",
     )
 
 
