@@ -84,7 +84,9 @@ def tiny_model(golden: Path, name: str) -> SaveModel:
     """The golden data's tiny model, as `save` or as the `avigate` that shares its weights."""
     config = tiny_config(golden)
     if name == "avigate":
-        config = replace(avigate(config.clip), **{field: getattr(config, field) for field in SIZES})
+        published, margin = avigate(config.clip), {field: getattr(config.loss, field) for field in MARGIN}
+        shared = {field: getattr(config, field) for field in SIZES}
+        config = replace(published, loss=replace(published.loss, **margin), **shared)
     model = build_model(config)
     weights = tensors(golden, "tiny_model")
     if name == "avigate":
@@ -95,6 +97,7 @@ def tiny_model(golden: Path, name: str) -> SaveModel:
 
 
 SIZES = ("audio", "resampler_layers", "num_queries", "fusion_layers", "temperature")
+MARGIN = ("margin_scale", "margin_limit")
 
 
 def their_names(model: SaveModel, name: str) -> dict[str, str]:

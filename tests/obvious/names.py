@@ -9,7 +9,7 @@ from tests.obvious.system import RESAMPLER, System
 from tests.obvious.towers import STRIDE
 
 Shapes = dict[str, list[int]]
-MEL_BINS, ROWS = 128, 1024
+BINS, ROWS = 128, 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ def _vision(sizes: Sizes) -> Shapes:
 
 def _sound(sizes: Sizes) -> Shapes:
     width, patch = sizes.ast_width, sizes.ast_patch
-    grid = ((MEL_BINS - patch) // STRIDE + 1) * ((ROWS - patch) // STRIDE + 1)
+    grid = ((BINS - patch) // STRIDE + 1) * ((ROWS - patch) // STRIDE + 1)
     shapes = {
         "cls_token": [1, 1, width],
         "pos_embed": [1, grid + 2, width],
