@@ -61,7 +61,7 @@ def calibrate(archive: Archive, encoder: Encoder, record: EncoderRecord, tables:
     held = _read(path)
     # The bank's vectors stay with the file, as encoding them takes longer than the rest.
     bank = encoder.encode_text(background_texts()).astype(np.float32) if held is None else held["bank"]
-    sample = _sampled(tables.vectors)
+    sample = sampled_vectors(tables.vectors)
     best = {column: best_per_query(vectors, bank, num_all) for column, (vectors, num_all) in sample.items()}
     draft = path.with_suffix(".tmp")
     with draft.open("wb") as file:
@@ -113,13 +113,11 @@ def _read(path: Path, *names: str) -> Mapping[str, npt.NDArray[np.float32]] | No
         return {name: data[name] for name in names or ("bank",)}
 
 
-def _sampled(table: Any) -> Mapping[str, tuple[npt.NDArray[np.float32], int]]:
-    """By column, `(N, D)` vectors spread evenly over the table, and about how many there are in all."""
+def sampled_vectors(table: Any, *, most: int = MAX_CLIPS) -> Mapping[str, tuple[npt.NDArray[np.float32], int]]:
+    """By column, `(N, D)` vectors of rows spread evenly over the table, and about how many it has in all."""
     num_rows = table.count_rows()
-    places = range(num_rows)
-    if num_rows > MAX_CLIPS:
-        places = np.linspace(0, num_rows - 1, MAX_CLIPS).astype(int).tolist()
-    rows = table.take_offsets(list(places)).select(["seen", "said"]).to_arrow()
+    places = np.linspace(0, num_rows - 1, min(num_rows, most)).astype(int).tolist()
+    rows = table.take_offsets(places).select(["seen", "said"]).to_arrow()
     sample = {}
     for name in ("seen", "said"):
         held = rows.column(name).drop_null().combine_chunks()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import lancedb
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from savecli.archive.calibration import background_texts, best_per_query
+from savecli.archive.calibration import background_texts, best_per_query, sampled_vectors
+from savecli.archive.schema import vectors_schema
 from savecli.search.confidence import Level, vector_levels
 
 
@@ -60,6 +65,22 @@ def test_the_best_of_all_clips_is_extrapolated_from_a_sample() -> None:
     extrapolated = np.median(best_per_query(clips[::10], bank, len(clips)))
     assert sample < whole - 0.03
     assert abs(extrapolated - whole) < 0.5 * (whole - sample), (sample, extrapolated, whole)
+
+
+def test_a_sample_is_spread_over_the_table_and_knows_what_is_missing(tmp_path: Path) -> None:
+    rows = [
+        {"clip_id": f"{idx}", "video_id": "", "seen": [idx, 0.0], "said": [idx, 1.0] if idx < 50 else None}
+        for idx in range(100)
+    ]
+    table = lancedb.connect(tmp_path).create_table("vectors", pa.Table.from_pylist(rows, schema=vectors_schema(2)))
+    (seen, num_seen), (said, num_said) = sampled_vectors(table, most=50).values()
+    assert (len(seen), num_seen) == (50, 100)
+    assert (seen[0, 0], seen[-1, 0]) == (0, 99)
+    assert num_said == 2 * len(said)
+    assert 40 <= num_said <= 60
+    assert len(sampled_vectors(table)["seen"][0]) == 100
+    table.delete("true")
+    assert sampled_vectors(table)["seen"][0].shape == (0, 2)
 
 
 def test_the_background_is_empty_without_vectors_and_plain_with_few() -> None:
