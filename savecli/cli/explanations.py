@@ -32,7 +32,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
             {
                 "evidence": part.evidence,
                 "rank": part.rank,
-                "level": part.level.name.lower(),
+                "level": part.level.name.lower() if explanation.is_judged else None,
                 "weight": part.weight,
                 "score": _rounded(part.score),
             }
@@ -49,7 +49,8 @@ def _score_rows(explanation: Explanation) -> Iterator[_Row]:
     total = sum(part.score for part in basis.parts) * basis.gain
     yield "score", f"{total:.3f}", f"of {clock(basis.span.start_s)}–{clock(basis.span.end_s)}"
     for part in basis.parts:
-        remark = f"rank {part.rank}, {part.level.name.lower()}, weight {part.weight:g}"
+        level = f"{part.level.name.lower()}, " if explanation.is_judged else ""
+        remark = f"rank {part.rank}, {level}weight {part.weight:g}"
         if part.evidence in ("said", "name") and words[part.evidence]:
             remark += f": {', '.join(words[part.evidence])}"
         yield f"  {part.evidence}", f"{part.score:.3f}", remark

@@ -25,14 +25,16 @@ if TYPE_CHECKING:
     from savecli.search.session import Session
 
 HELP = """\
-a line of text    search for it
+a line of text    search for it, as `save query` does: dog + 2:running - "the beach"
 open N            play hit N at its second; 2.3 is the third moment of the second video
 why N             what the score of hit N is made of
-? open 1          search for the words "open 1"; quotes around the line do the same
+like N            moments that are like hit N
+? open 1          search for the words "open 1", as in quotes
 quit              leave, as Ctrl-D does; Ctrl-C only cancels a line"""
 
 _PROMPT = "save> "
-_COMMAND = re.compile(r"(open|why)\s+(\d+(?:\.\d+)?)")
+_COMMAND = re.compile(r"(open|why|like)\s+(\d+(?:\.\d+)?)")
+_ARGUMENT = re.compile(r'(?:[^\s"]|"[^"]*")+')
 _WORDS = {"help": "help", "?": "help", "quit": "quit", "exit": "quit"}
 _MOST_LINES_OF_HISTORY = 1000
 _DONE, _FAILED, _SOME_FAILED = 0, 1, 3
@@ -72,7 +74,7 @@ def shell(archive_folder: Path, asked: Request, as_json: bool, offline: bool) ->
 
 @dataclass(frozen=True)
 class Line:
-    """What a line asks: `kind` is `query`, `help`, `quit`, or a command about hit `rest`."""
+    """What a line asks: `kind` is `query`, `help`, `quit`, or a command about the hit that `rest` says."""
 
     kind: str
     rest: str = ""
@@ -91,9 +93,7 @@ def read_line(text: str) -> Line | None:
     if text in _WORDS:
         return Line(_WORDS[text])
     if text.startswith("? "):
-        return Line("query", text[2:].strip())
-    if len(text) > 2 and text[0] == text[-1] == '"' and text.count('"') == 2:
-        return Line("query", text[1:-1].strip())
+        return Line("query", text[2:])
     return Line("query", text)
 
 
@@ -132,18 +132,17 @@ class Shell:
             self._num_failed += 1
             click.echo(error_text(known), err=True)
             if self._form is not None:
-                click.echo(
-                    json.dumps(
-                        {"schema": JSON_SCHEMA, "error": {"what": known.what, "why": known.why, "fix": known.fix}}
-                    )
-                )
+                told = {"what": known.what, "why": known.why, "fix": known.fix}
+                click.echo(json.dumps({"schema": JSON_SCHEMA, "error": told}))
         return True
 
     def _do(self, line: Line) -> None:
         if line.kind == "help":
             click.echo(HELP, err=True)
         elif line.kind == "query":
-            self._search(line.rest)
+            self._search(self._text_request(line.rest))
+        elif line.kind == "like":
+            self._search(self._like_request(line.rest))
         elif line.kind == "open":
             from savecli.cli.open import play
 
@@ -154,17 +153,32 @@ class Shell:
 
             show_why(self._session, self._shown(), line.rest, form=self._form)
 
-    def _search(self, text: str) -> None:
+    def _text_request(self, text: str) -> Request:
+        """The line as the arguments of `save query`; only double quotes keep words together, as in "it's"."""
+        from savecli.search.terms import parse_terms
+
+        words = [argument.replace('"', "") for argument in _ARGUMENT.findall(text)]
+        terms = () if self._asked.is_phrase else parse_terms(words)
+        return replace(self._asked, text=" ".join(words), terms=terms)
+
+    def _like_request(self, number: str) -> Request:
+        from savecli.search.example import like_moment
+
+        hit = self._shown().hit(number)
+        self._session.follow()
+        example = like_moment(self._session.archive, hit.video_id, hit.start_s, hit.end_s, name=number)
+        return replace(self._asked, text="", examples=(example,), is_phrase=False)
+
+    def _search(self, request: Request) -> None:
         from savecli.cli.last_query import remember
 
-        request = replace(self._asked, text=text)
-        self._num_queries += 1
         answer = self._session.search(request)
         self._last = remember(answer, request, self._session.folder)
         if self._form is None:
             show_answer(answer, None)
         else:
             print_answer(answer, self._form)
+        self._num_queries += 1
         self._num_found += bool(answer.videos)
 
     def _shown(self) -> LastQuery:

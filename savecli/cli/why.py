@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from savecli.cli.asking import offline_option, print_answer, text_side
-from savecli.cli.options import default_archive, json_option
+from savecli.cli.options import json_option
 from savecli.core.errors import SaveError
 
 if TYPE_CHECKING:
@@ -31,7 +31,13 @@ def why(number: str, as_json: bool, offline: bool) -> int:
     from savecli.search.session import Session
 
     last = last_query()
-    session = Session(last.archive_folder or default_archive(), partial(text_side, offline=offline))
+    if last.request is None or last.archive_folder is None:
+        raise SaveError(
+            "it is not known what was asked",
+            why="another version of save kept the last query",
+            fix="run the query again",
+        )
+    session = Session(last.archive_folder, partial(text_side, offline=offline))
     show_why(session, last, number, form="json" if as_json else None)
     return 0
 
@@ -40,20 +46,15 @@ def show_why(session: Session, last: LastQuery, number: str, *, form: str | None
     """Print why a hit was found.
 
     Args:
-        last: what was asked of the session's archive.
+        last: what was asked of the session's archive, with its request.
         form: as for `show_answer`.
 
     Raises:
         UsageError: there was no such hit.
-        SaveError: the hit is not found any more, or it is not known what was asked.
+        SaveError: the hit is not found any more.
     """
+    assert last.request is not None
     hit = last.hit(number)
-    if last.request is None:
-        raise SaveError(
-            "it is not known what was asked",
-            why="another version of save kept the last query",
-            fix="run the query again",
-        )
     answer = _of_hit(session.search(last.request), hit)
     if answer is None:
         raise SaveError(

@@ -83,11 +83,13 @@ class Explanation:
     """Why a moment was found.
 
     Args:
+        is_judged: whether the levels mean anything; they do not where a query holds examples.
         words: of the query, in its order, by where they were found: `said`, `name`, or neither.
         similarity: None where the clip was not compared by vectors.
     """
 
     basis: Basis
+    is_judged: bool
     words: Mapping[str, tuple[str, ...]]
     similarity: Similarity | None
 
@@ -111,7 +113,9 @@ def explain_answer(archive: Archive, request: Request, answer: Answer, encode_te
         if basis is None:
             return moment
         words = _found_words(wanted, basis, query)
-        return replace(moment, explanation=Explanation(basis, words, similarities.get(basis.clip_id)))
+        return replace(
+            moment, explanation=Explanation(basis, not request.examples, words, similarities.get(basis.clip_id))
+        )
 
     videos = tuple(replace(hit, moments=tuple(map(explained, hit.moments))) for hit in answer.videos)
     return replace(answer, videos=videos)

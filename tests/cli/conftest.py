@@ -89,6 +89,21 @@ class Save:
         """`save index` with words from subtitles only, which is fast."""
         return self("index", "--speech", "subtitles", *arguments, code=code, **env)
 
+    def piped(self, lines: str, *arguments: str | Path, **env: str) -> Outcome:
+        """`save shell` on lines from a pipe."""
+        done = subprocess.run(
+            [SAVE, "shell", *map(str, arguments)],
+            input=lines,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            cwd=self.home,
+            env=self.environment(**env),
+            timeout=60,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
     def videos(self, query: str, *arguments: str | Path) -> list[dict[str, Any]]:
         """Videos of `save query --json`; none when it finds nothing."""
         outcome = self("query", query, "--json", *arguments, code=None)

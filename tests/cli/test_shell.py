@@ -16,20 +16,8 @@ from typing import Any
 import pytest
 
 from savecli.cli.shell import Line, read_line
-from tests.cli.conftest import SAVE, Library, Outcome, Save
+from tests.cli.conftest import SAVE, Library, Save
 from tests.make_checkpoint import make_checkpoint
-
-
-def piped(save: Save, lines: str, *arguments: str | Path, **env: str) -> Outcome:
-    """The shell on lines from a pipe."""
-    done = subprocess.run(
-        [SAVE, "shell", *map(str, arguments)],
-        input=lines.encode("utf-8", "surrogateescape"),
-        capture_output=True,
-        env=save.environment(**env),
-        timeout=60,
-    )
-    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @contextmanager
@@ -42,7 +30,8 @@ def talking(save: Save, *arguments: str) -> Iterator[Any]:
         env=save.environment(),
         text=True,
     )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
 
     def ask(line: str) -> Any:
         process.stdin.write(line + "\n")
@@ -84,8 +73,8 @@ def names(document: Any) -> list[str]:
         ("open 1 door", Line("query", "open 1 door")),
         ("open door", Line("query", "open door")),
         ("? open 1", Line("query", "open 1")),
-        ('"open 1"', Line("query", "open 1")),
-        ('"a" or "b"', Line("query", '"a" or "b"')),
+        ('"open 1"', Line("query", '"open 1"')),
+        ("like 1", Line("like", "1")),
         ("?", Line("help")),
         ("quit", Line("quit")),
         ("quit smoking", Line("query", "quit smoking")),
@@ -102,7 +91,7 @@ def test_lines_from_a_pipe_are_answered_and_hits_opened(talks: Save, tmp_path: P
     player.write_text(f'#!/bin/sh\necho "$@" > {opened}.part\nmv {opened}.part {opened}\n')
     player.chmod(0o755)
     lines = 'potatoes\nopen 1\nhelp\n"open 1"\nwhy 1\nquit\nstiff person\n'
-    outcome = piped(talks, lines, PATH=f"{player.parent}:{os.environ['PATH']}")
+    outcome = talks.piped(lines, PATH=f"{player.parent}:{os.environ['PATH']}")
     assert outcome.code == 0
     assert "neurology" not in outcome.out, "nothing comes after quit"
     first, words, again, _, explained, _, score, said, *_ = outcome.out.splitlines()
@@ -120,22 +109,23 @@ def test_lines_from_a_pipe_are_answered_and_hits_opened(talks: Save, tmp_path: P
 
 
 def test_a_bad_line_is_told_and_the_shell_goes_on(talks: Save) -> None:
-    outcome = piped(talks, "why 1\n?!\n\npotatoes\nopen 7\n\udcff\udcfe\n", "--limit", "1")
+    outcome = talks.piped("why 1\n?!\n\npotatoes\nopen 7\n\udcff\udcfe\n", "--limit", "1")
     assert outcome.code == 3
     assert len(outcome.out.splitlines()) == 2
     for told in ("there is no last query", "there is nothing to look for", "there is no hit 7"):
         assert told in outcome.err
     assert "SAVE_DEBUG" not in outcome.err
-    documents = [json.loads(line) for line in piped(talks, "?!\npotatoes\n", "--json").out.splitlines()]
+    assert names(json.loads(talks.piped("boil - stiff\n", "--json").out)) == ["cooking.mp4"]
+    documents = [json.loads(line) for line in talks.piped("?!\npotatoes\n", "--json").out.splitlines()]
     assert documents[0]["error"]["what"] == "there is nothing to look for"
     assert names(documents[1]) == ["cooking.mp4"]
 
 
 def test_the_exit_code_of_a_pipe_says_whether_anything_was_found(talks: Save) -> None:
-    assert piped(talks, "potatoes\nelephants\n").code == 0
-    nothing = piped(talks, "elephants\nzebras\n")
+    assert talks.piped("potatoes\nelephants\n").code == 0
+    nothing = talks.piped("elephants\nzebras\n")
     assert (nothing.code, nothing.out, nothing.err) == (1, "", "No match.\nNo match.\n")
-    missing = piped(talks, "potatoes\n", "--archive", "/nowhere/x.save")
+    missing = talks.piped("potatoes\n", "--archive", "/nowhere/x.save")
     assert missing.code == 1
     assert "there is no archive" in missing.err
 
@@ -155,6 +145,10 @@ def test_videos_and_encoders_that_come_meanwhile_are_found(save: Save, library: 
         assert found["encoder"] == str(model)
         assert found["videos"][0]["moments"][0]["ranks"]["matched"] is not None
         assert "explanation" in ask("why 1")["videos"][0]["moments"][0]
+        shown = found["videos"][0]
+        like = ask("like 1")
+        assert like["examples"] == [{"kind": "hit", "name": "1", "weight": 1.0}]
+        assert shown["path"] not in [video["path"] for video in like["videos"]], "a hit is not like itself"
 
 
 def test_a_query_of_words_loads_no_model(talks: Save) -> None:
