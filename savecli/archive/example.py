@@ -23,7 +23,7 @@ from savecli.media.audio import Waveform
 from savecli.media.clips import read_clips
 from savecli.media.container import open_media
 from savecli.media.frames import read_frames
-from savecli.media.probe import measured_duration_s, probe_video
+from savecli.media.probe import probe_video
 from savecli.media.spans import MAX_CLIP_S
 from savecli.transcript.choose import SpeechConfig, build_transcriber
 
@@ -70,7 +70,7 @@ def file_clip(
         MediaError: the file cannot be read as video.
     """
     info = probe_video(path)
-    end_s = measured_duration_s(path)
+    end_s = info.duration_s
     place = _checked_span(path, span, end_s)
     video_id = _content(archive, path)
     speech = ""

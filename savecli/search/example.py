@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from savecli.archive.manifest import EncoderRecord
 from savecli.archive.schema import ClipRow
 from savecli.archive.store import Archive, VectorTables, sql_in
 from savecli.core.encoder import Encoder
@@ -212,11 +211,12 @@ def check_examples(archive: Archive) -> VectorTables:
     tables = archive.vector_tables(encoder)
     if tables is not None:
         return tables
-    raise UsageError(
-        "this archive cannot be searched by example",
-        why=_why_no_vectors(encoder),
-        fix=f"save models pull clip && save index --encoder clip --archive {archive.folder}",
-    )
+    fix = f"save index --archive {archive.folder}"
+    why = "its vectors are not complete"
+    if encoder is None or encoder.dimension == 0:
+        fix = f"save models pull clip && save index --encoder clip --archive {archive.folder}"
+        why = "it was indexed with the encoder `words`, which looks at no pictures"
+    raise UsageError("this archive cannot be searched by example", why=why, fix=fix)
 
 
 def stored_vectors(tables: VectorTables, clips: Sequence[ClipRow]) -> tuple[Vector | None, Vector | None]:
@@ -242,9 +242,3 @@ def _joined(parts: Sequence[tuple[Vector, float]]) -> QueryVector | None:
 def unit(vector: Vector) -> Vector:
     """The vector at unit length."""
     return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
-
-
-def _why_no_vectors(encoder: EncoderRecord | None) -> str:
-    if encoder is not None and encoder.dimension:
-        return "its vectors are not complete"
-    return "it was indexed with the encoder `words`, which looks at no pictures"

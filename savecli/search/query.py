@@ -178,7 +178,7 @@ def _add_by_vectors(
 def _check(archive: Archive, request: Request) -> None:
     if request.examples:
         _check_examples(archive, request)
-    elif not is_searchable(request.text):
+    elif not is_searchable(wanted_text(request.weighted) or request.text):
         raise UsageError(
             "there is nothing to look for", why=f"the query is {request.text!r}", fix='save query "a dog on a beach"'
         )
