@@ -26,12 +26,15 @@ from savecli.archive.manifest import FILE_NAME, Manifest, read_manifest, write_m
 from savecli.archive.paths import real_path, stored_path
 from savecli.archive.plan import is_below
 from savecli.archive.schema import SCHEMA_VERSION
-from savecli.archive.store import ROWS_PER_BATCH, Archive
+from savecli.archive.store import Archive
 from savecli.archive.upkeep import finish
 from savecli.core.errors import SaveError, UsageError
 
 EXPORT_FILE = "export.json"
 FORMAT = 1
+# A clip takes up to some 10 kB.
+ROWS_AT_A_TIME = 1024
+BYTES_PER_ROW_GROUP = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,11 +144,31 @@ def _companions(folder: Path) -> list[Path]:
 def _write_table(table: Any, path: Path) -> int:
     """The rows of a table as one file, its pages with checksums; returns how many."""
     num_rows = 0
+    pending: list[pa.Table] = []
     with pq.ParquetWriter(path, table.schema, compression="zstd", write_page_checksum=True) as writer:
-        for batch in table.search().to_batches(ROWS_PER_BATCH):
-            writer.write_batch(batch.select(table.schema.names))
-            num_rows += batch.num_rows
+        for page in _pages(table):
+            num_rows += page.num_rows
+            pending.append(page)
+            if sum(held.nbytes for held in pending) >= BYTES_PER_ROW_GROUP:
+                _write_group(writer, pending)
+        _write_group(writer, pending)
+    assert num_rows == table.count_rows()
     return num_rows
+
+
+def _pages(table: Any) -> Iterator[pa.Table]:
+    """All rows in order. One scan would do, but LanceDB lets it read 2 GB ahead."""
+    start = 0
+    while (page := table.search().offset(start).limit(ROWS_AT_A_TIME).to_arrow()).num_rows:
+        start += page.num_rows
+        yield page.select(table.schema.names)
+
+
+def _write_group(writer: pq.ParquetWriter, pending: list[pa.Table]) -> None:
+    if pending:
+        group = pa.concat_tables(pending)
+        writer.write_table(group, row_group_size=group.num_rows)
+        pending.clear()
 
 
 def _checked_export(folder: Path) -> Export:
@@ -210,8 +233,14 @@ def _read_table(archive: Archive, name: str, path: Path, renamed: Callable[[str]
             )
         if file.metadata.num_rows == 0:
             return
-        batches = (_moved(batch, renamed).cast(wanted) for batch in file.iter_batches(ROWS_PER_BATCH))
+        batches = (_moved(batch, renamed).cast(wanted) for batch in _batches(file))
         table.add(pa.RecordBatchReader.from_batches(wanted, batches), on_bad_vectors="null")
+
+
+def _batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """All rows in order, a row group in memory at a time; `iter_batches` reads further ahead."""
+    for group in range(file.num_row_groups):
+        yield from file.read_row_group(group).to_batches(ROWS_AT_A_TIME)
 
 
 def _moved(batch: pa.RecordBatch, renamed: Callable[[str], str]) -> pa.RecordBatch:

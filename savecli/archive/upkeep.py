@@ -33,7 +33,7 @@ REWRITES = 8
 # A search goes through rows that no index knows one by one: about 12 us each for words, 0.5 us for vectors.
 MAX_UNINDEXED_TEXTS = 2_000
 MAX_UNINDEXED_ROWS = 20_000
-MIN_HISTORY_BYTES = 100 << 20
+MIN_HISTORY_BYTES = 1 << 20
 # Not zero, of which LanceDB warns: nobody else writes, and the command says what it does to readers.
 DROP_AT_ONCE = timedelta(milliseconds=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -79,6 +80,17 @@ def test_a_large_share_of_new_or_deleted_rows_is_due_and_many_small_files(large:
     for number in range(1, 45):
         large.failures.add([{"path": f"{number}", "size_bytes": 1, "mtime_ns": 1, "reason": "", "failed_at_s": 1}])
     assert is_due(large.failures, is_end=False)
+
+
+def test_versions_that_nobody_reads_any_more_are_due_in_the_end(large: Archive) -> None:
+    for number in range(6):
+        add_video(large, number)
+        large.clips.optimize()  # rewrites all of it, and keeps what was
+    assert not is_due(large.clips, is_end=True), "a query may still read them"
+    for path in (large.folder / "clips.lance/_versions").iterdir():
+        os.utime(path, (1e9, 1e9))
+    assert is_due(large.clips, is_end=True)
+    assert not is_due(large.clips, is_end=False)
 
 
 def test_optimise_all_leaves_one_file_one_version_and_new_indexes(large: Archive) -> None:

@@ -61,7 +61,9 @@ def test_an_exported_archive_answers_as_the_original(save: Save, library: Librar
     ours = make_checkpoint(save.home / "ours")
     library.add("red.mp4", "zebra crossing", scenes=("red",), audio="tone")
     library.add("blue.mp4", "", scenes=("blue", "green"), duration_s=20, rate_hz=5)
+    library.add("gone.mp4", "", scenes=("grey",))
     command("index", library.folder, "--speech", "subtitles", "--encoder", ours)
+    command("remove", library.folder / "gone.mp4")
     parquet, again = save.home / "parquet", save.home / "again.save"
     assert "Exported 2 videos, 3 clips" in command("archive", "export", parquet)
     assert "Imported 2 videos, 3 clips" in command("archive", "import", parquet, "--archive", again)
@@ -71,7 +73,7 @@ def test_an_exported_archive_answers_as_the_original(save: Save, library: Librar
     assert json.loads((again / "archive.json").read_text()) == json.loads((save.archive / "archive.json").read_text())
     shutil.rmtree(ours)
     hits, hits_again = (
-        save("query", "zebra crossing", "--all", "--json", "--archive", archive).json["videos"]
+        json.loads(command("query", "zebra crossing", "--all", "--json", "--archive", archive))["videos"]
         for archive in (save.archive, again)
     )
     assert len(hits) == 2

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import shlex
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lancedb
 import pytest
@@ -19,8 +20,9 @@ from tests.cli.conftest import Library, Save, kill
 from tests.make_checkpoint import make_checkpoint
 from tests.make_clip import make_tiny_clip
 
-NUM_VIDEOS = 5
+NUM_VIDEOS = 8
 Index = Callable[..., str]
+Found = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,18 @@ def index(save: Save, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
         given = ["index", "--speech", "subtitles", "--archive", save.archive, *arguments]
         assert save_command.main(list(map(str, given)), standalone_mode=False) == code
         return capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def found(save: Save, index: Index, capsys: pytest.CaptureFixture[str]) -> Found:
+    """Videos of `save query zebra --all`, in the same way."""
+
+    def run() -> list[dict[str, Any]]:
+        given = ["query", "zebra", "--all", "--json", "--archive", str(save.archive)]
+        assert save_command.main(given, standalone_mode=False) == 0
+        return list(json.loads(capsys.readouterr().out)["videos"])
 
     return run
 
@@ -75,7 +89,7 @@ def killed_after_two(save: Save, *arguments: str | Path) -> int:
 
 @pytest.mark.parametrize("start", ["words", "clip"])
 def test_a_killed_upgrade_goes_on_with_what_remains(
-    save: Save, library: Library, index: Index, clip: str, start: str
+    save: Save, library: Library, index: Index, found: Found, clip: str, start: str
 ) -> None:
     for number in range(NUM_VIDEOS):
         library.add(f"v{number}.mp4", f"zebra number {number}", scenes=("red", "blue"))
@@ -86,7 +100,7 @@ def test_a_killed_upgrade_goes_on_with_what_remains(
     done = killed_after_two(save, "--encoder", "tiny-world")
     assert 2 <= done < NUM_VIDEOS
     assert encoders(save) == (own, "tiny-world")
-    between = save.videos("zebra", "--all")
+    between = found()
     assert len(between) == NUM_VIDEOS
     ranks = between[0]["moments"][0]["ranks"]
     assert "matched" not in ranks, "the old encoder answers"
@@ -98,40 +112,31 @@ def test_a_killed_upgrade_goes_on_with_what_remains(
     assert f"Indexed {NUM_VIDEOS - done} videos" in resumed
     assert encoders(save) == ("tiny-world", None)
     assert vectors(save) == NUM_VIDEOS
-    for hit in save.videos("zebra", "--all"):
+    for hit in found():
         ranks = hit["moments"][0]["ranks"]
         assert ranks["matched"]
         assert ranks["said"], "the transcript was kept"
 
 
-def test_an_encoder_that_is_no_better_is_refused_with_the_command(
-    save: Save, library: Library, index: Index, clip: str, ours: Path
+def test_no_better_encoder_is_refused_with_the_command_but_the_same_in_another_place_is_welcome(
+    save: Save, library: Library, index: Index, clip: str, tmp_path: Path
 ) -> None:
     library.add("a.mp4", "zebra")
-    index(library.folder, "--encoder", ours)
+    own = make_checkpoint(tmp_path / "own")
+    index(library.folder, "--encoder", own)
     for name in ("words", clip, "tiny-world"):
         with pytest.raises(SaveError, match="was indexed with") as refused:
             index("--encoder", name)
-        command = refused.value.fix.split("`")[3]
-        assert command == f"save index --encoder {name} --rebuild --archive {save.archive}"
-    assert encoders(save) == (str(ours), None)
-    index(*shlex.split(command)[2:])
-    assert encoders(save) == ("tiny-world", None)
-
-
-def test_the_same_model_in_another_place_is_no_other_encoder(
-    save: Save, library: Library, index: Index, ours: Path, tmp_path: Path
-) -> None:
-    library.add("a.mp4", "zebra")
-    away = make_checkpoint(tmp_path / "away")
-    index(library.folder, "--encoder", away)
-    away.rename(tmp_path / "moved away")
-    assert "nothing to index" in index("--encoder", ours)
-    assert encoders(save) == (str(ours), None)
+        command = f"save index --encoder {name} --rebuild --archive {save.archive}"
+        assert f"`{command}`" in refused.value.fix
+    assert encoders(save) == (str(own), None)
+    moved = own.rename(tmp_path / "moved")
+    assert "nothing to index" in index("--encoder", moved)
+    assert encoders(save) == (str(moved), None)
 
 
 def test_an_upgrade_waits_for_an_unplugged_drive_and_says_so(
-    save: Save, library: Library, index: Index, ours: Path
+    save: Save, library: Library, index: Index, found: Found, ours: Path
 ) -> None:
     here, drive = library.folder / "here", library.folder / "drive"
     library.add("here/a.mp4", "zebra one")
@@ -148,13 +153,15 @@ def test_an_upgrade_waits_for_an_unplugged_drive_and_says_so(
 
     assert "goes on answering" not in index("--switch-now", code=3)
     assert encoders(save) == (str(ours), None)
-    assert len(save.videos("zebra")) == 2, "what is said is found without the drive"
+    assert len(found()) == 2, "what is said is found without the drive"
     unplugged.rename(drive)
     assert "1 to re-encode" in index()
     assert vectors(save) == 2
 
 
-def test_what_a_run_did_not_look_at_is_waited_for(save: Save, library: Library, index: Index, ours: Path) -> None:
+def test_what_a_run_did_not_look_at_is_waited_for_until_the_upgrade_is_given_up(
+    save: Save, library: Library, index: Index, ours: Path
+) -> None:
     library.add("here/a.mp4", "zebra one")
     library.add("there/b.mp4", "zebra two")
     index(library.folder / "here", library.folder / "there")
@@ -162,17 +169,19 @@ def test_what_a_run_did_not_look_at_is_waited_for(save: Save, library: Library, 
     begun = archive_facts(open_archive(save.archive)).reencoding
     assert begun is not None
     assert (begun.record.name, begun.num_done, begun.num_videos) == (str(ours), 1, 2)
-    assert "goes on after 1 of 2 videos" in index()
-    assert encoders(save) == (str(ours), None)
 
-
-def test_an_upgrade_can_be_given_up(save: Save, library: Library, index: Index, ours: Path) -> None:
-    library.add("here/a.mp4", "zebra one")
-    library.add("there/b.mp4", "zebra two")
-    index(library.folder / "here", library.folder / "there")
-    index(library.folder / "here", "--encoder", ours)
     with pytest.raises(SaveError, match="is being re-encoded with"):
         index("--encoder", "words")
     index("--encoder", "words", "--rebuild")
     assert encoders(save) == ("words", None)
     assert not list(save.archive.glob("vectors_*"))
+
+
+def test_what_a_kill_after_the_switch_left_is_deleted(save: Save, library: Library, index: Index) -> None:
+    library.add("a.mp4", "zebra")
+    index(library.folder)
+    left = save.archive / "vectors_0123456789ab.lance"
+    shutil.copytree(save.archive / "clips.lance", left)
+    (save.archive / "writing").write_text("1")
+    index()
+    assert not left.exists()
