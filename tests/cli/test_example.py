@@ -19,11 +19,13 @@ from savecli.cli.example import Named, read_examples
 from savecli.core.errors import MediaError, SaveError, UsageError
 from savecli.model.hub import Hub
 from savecli.search.example import Example, like_clip, like_moment, stored_vectors
+from savecli.search.filters import Filters
 from savecli.search.query import Request, needs_text_encoder, search_videos
 from savecli.search.results import Answer
 from savecli.search.terms import parse_terms
 from savecli.search.text_encoder import load_query_encoder
 from tests.cli.conftest import Library, Save
+from tests.make_clip import make_tiny_clip
 from tests.make_media import make_frame, make_video
 
 WORDS = {
@@ -199,6 +201,21 @@ def test_clips_and_pictures_from_elsewhere(fused: Indexed, tmp_path: Path) -> No
     assert order.index("blue.mp4") < order.index("crimson.mp4")
 
 
+def test_with_clip_an_example_is_compared_by_what_it_says_only_if_it_says_something(tmp_path: Path) -> None:
+    clip = build(tmp_path, "--encoder", make_tiny_clip(tmp_path / "weights"))
+    archive = clip.archive
+    (spoken_hit,) = ask(clip, "runs", signals=frozenset({"said"}), filters=Filters(inside=("red.mp4",))).videos
+    example = like_moment(archive, spoken_hit.video_id, 0.0, 4.0)
+    ranks = [moment.ranks for video in ask(clip, examples=(example,)).videos for moment in video.moments]
+    assert any(rank.said for rank in ranks)
+    assert all(rank.matched is None for rank in ranks)
+    (mute,) = read_examples(archive, Named(images=(str(write_picture(tmp_path / "red.png", "red")),)), offline=True)
+    for asked in (ask(clip, examples=(mute,)), ask(clip, "dog", examples=(mute,))):
+        assert {moment.ranks.said for video in asked.videos for moment in video.moments} == {None}
+    with pytest.raises(UsageError, match="cannot be compared by what is said"):
+        ask(clip, examples=(mute,), signals=frozenset({"said"}))
+
+
 def test_spans_leave_out_only_their_own(fused: Indexed) -> None:
     (example,) = read_examples(fused.archive, Named(clips=(f"{fused.folder / 'long.mp4'}@0:01-0:04",)), offline=True)
     answer = ask(fused, examples=(example,))
@@ -258,12 +275,13 @@ def test_mistakes_at_the_command_get_a_cause_and_a_fix(fused: Indexed, spoken: I
     assert "there is no last query" in save("query", "--like", "1", code=1).err
     save("query", "dog", "--say")
     assert "there is no hit 99" in save("query", "--like", "99", code=2).err
-    assert "leave out --say" in save("query", "--like", "1", "--say", code=2).err
     assert "--like" in save("query", code=2).err
     refused = spoken.save("query", "--like", "1", code=2).err
     assert "cannot be searched by example" in refused
     assert f"--archive {spoken.save.archive}" in refused
     with pytest.raises(UsageError, match="only says what is not wanted"):
         ask(spoken, "-", "beach")
+    with pytest.raises(UsageError, match="there is nothing to look for"):
+        ask(spoken, "?!", "-", "beach")
     with pytest.raises(UsageError, match="a phrase has no example"):
         ask(fused, "dog", is_phrase=True, examples=(Example("hit", "1", np.ones(512, np.float32)),))
