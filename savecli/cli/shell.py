@@ -46,7 +46,7 @@ _DONE, _FAILED, _SOME_FAILED = 0, 1, 3
 @json_option
 @offline_option
 def shell(archive_folder: Path, asked: Request, as_json: bool, offline: bool) -> int:
-    """Answer a query a line, with the archive and its encoder kept ready; `help` lists the commands.
+    """Answer a query a line, with the archive and its encoder kept ready; the line `help` lists commands.
 
     The options hold for every line. From a pipe, exits with 1 when no line found anything, and with 3 when some lines
     failed.
@@ -222,8 +222,10 @@ def _typed_lines() -> Iterator[str]:
 
 @contextmanager
 def _history() -> Iterator[None]:
-    """Lines of earlier shells within reach of the arrow keys, where Python has readline; a home that cannot be written
-    to only loses this comfort."""
+    """Lines of earlier shells within reach of the arrow keys, where Python has readline.
+
+    A home that cannot be written to only loses this comfort.
+    """
     try:
         import readline
     except ImportError:

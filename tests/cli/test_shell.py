@@ -30,17 +30,18 @@ def talking(save: Save, *arguments: str) -> Iterator[Any]:
         env=save.environment(),
         text=True,
     )
-    assert process.stdin is not None
-    assert process.stdout is not None
+    lines, answers = process.stdin, process.stdout
+    assert lines is not None
+    assert answers is not None
 
     def ask(line: str) -> Any:
-        process.stdin.write(line + "\n")
-        process.stdin.flush()
-        return json.loads(process.stdout.readline())
+        lines.write(line + "\n")
+        lines.flush()
+        return json.loads(answers.readline())
 
     try:
         yield ask
-        process.stdin.close()
+        lines.close()
         assert process.wait(timeout=60) == 0
     finally:
         process.kill()
