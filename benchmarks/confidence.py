@@ -34,10 +34,10 @@ from savecli.datasets.world_captions import told_facts, worded
 from savecli.datasets.world_scene import WorldClip
 from savecli.model.hub import Hub
 from savecli.search import rank
-from savecli.search.candidates import nearest_clips
+from savecli.search.candidates import Signal, nearest_clips
 from savecli.search.confidence import HIGH_SPREADS, MEDIUM_SPREADS, Level, spreads_above
 from savecli.search.filters import Filters, eligible_videos
-from savecli.search.query import EncodeText, Request, Signal, search_videos
+from savecli.search.query import EncodeText, Request, search_videos
 from savecli.search.text_encoder import load_query_encoder
 
 WORLD_CLIPS = 396  # the most that a world has in its test split

@@ -13,6 +13,7 @@ renaming a file touches one row, and two copies of one file share everything but
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -69,6 +70,9 @@ CLIPS = pa.schema(
         ),
     ]
 )
+
+# A clip but for the times of its words, which take longer to read than all the rest and are seldom needed.
+CLIP_COLUMNS = tuple(name for name in CLIPS.names if name != "words")
 
 FAILURES = pa.schema(
     [
@@ -156,6 +160,16 @@ class ClipRow:
     text: str = ""
     words: tuple[TimedSpan, ...] = ()
 
+    @classmethod
+    def bare(cls, clip_id: str) -> ClipRow:
+        """A row of which nothing but the id has been read."""
+        video_id, _, idx = clip_id.rpartition(":")
+        return cls(video_id, int(idx), math.nan, math.nan)
+
+    @property
+    def is_bare(self) -> bool:
+        return math.isnan(self.start_s)
+
     @property
     def clip_id(self) -> str:
         return f"{self.video_id}:{self.clip_idx}"
@@ -178,8 +192,8 @@ def clip_to_dict(clip: ClipRow) -> dict[str, Any]:
 
 
 def clip_from_dict(row: dict[str, Any]) -> ClipRow:
-    """The clip a stored row describes."""
-    words = tuple(TimedSpan(**word) for word in row["words"] or ())
+    """The clip a stored row describes; without the times of its words where these were not fetched."""
+    words = tuple(TimedSpan(**word) for word in row.get("words") or ())
     return ClipRow(row["video_id"], row["clip_idx"], row["start_s"], row["end_s"], row["text"], words)
 
 

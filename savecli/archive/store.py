@@ -250,10 +250,14 @@ def sql_in(column: str, values: Iterable[str]) -> str:
 
 def rows_of_clips(table: Any, clip_ids: Iterable[str], columns: Sequence[str], *, where: str | None = None) -> pa.Table:
     """Columns of those of the clips that `table` has and that meet an SQL condition, in no order."""
-    wanted = set(clip_ids)
-    videos = {clip_id.rpartition(":")[0] for clip_id in wanted}  # indexed, where clip_id is not
-    condition = f"{sql_in('video_id', videos)} AND {sql_in('clip_id', wanted)}"
+    condition = sql_in("clip_id", clip_ids)
     return table.search().where(f"{condition} AND {where}" if where else condition).select(list(columns)).to_arrow()
+
+
+def vectors_in(rows: pa.Table, column: str) -> npt.NDArray[np.float32]:
+    """`(N, D)` of a column of vectors that has no nulls."""
+    values = rows.column(column).combine_chunks()
+    return np.asarray(values.flatten(), dtype=np.float32).reshape(len(values), values.type.list_size)
 
 
 def distinct(table: Any, column: str) -> list[str]:

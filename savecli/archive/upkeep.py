@@ -142,8 +142,10 @@ def _index_keys(archive: Archive) -> None:
     for name in archive.table_names():
         if name.startswith(("clips", "vectors_", "frames_")):
             table = archive.open_table(name)
-            if table.count_rows() >= MIN_ROWS_FOR_KEY_INDEX and not _index_names(table, "video_id"):
-                table.create_index("video_id", config=BTree())
+            is_large = table.count_rows() >= MIN_ROWS_FOR_KEY_INDEX
+            for column in ("video_id", "clip_id") if is_large else ():
+                if not _index_names(table, column):
+                    table.create_index(column, config=BTree())
 
 
 def _index_vectors(table: Any, column: str) -> None:

@@ -16,7 +16,8 @@ from savecli.cli.options import Date, Seconds
 
 if TYPE_CHECKING:
     from savecli.archive.store import Archive
-    from savecli.search.query import EncodeText, Signal
+    from savecli.search.candidates import Signal
+    from savecli.search.query import EncodeText
     from savecli.search.results import Answer
 
 Command = TypeVar("Command", bound=Callable[..., Any])

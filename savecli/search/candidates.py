@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,8 @@ from lancedb.query import BooleanQuery, FullTextOperator, MatchQuery, Occur
 
 from savecli.archive.analyzer import is_stop_word, title_words
 from savecli.archive.calibration import Calibration
-from savecli.archive.schema import ClipRow, clip_from_dict
-from savecli.archive.store import Archive, VectorTables, sql_in
+from savecli.archive.schema import CLIP_COLUMNS, ClipRow, clip_from_dict
+from savecli.archive.store import Archive, VectorTables, rows_of_clips, vectors_in
 from savecli.search.confidence import Level, vector_levels
 from savecli.search.filters import Eligible
 from savecli.search.terms import Term
@@ -27,7 +27,8 @@ MIN_CANDIDATES = 300
 # exact scan of what passed the filter is as fast and misses nothing.
 MAX_EXACT_ROWS = 20_000
 NUM_PROBES = 60
-REFINE_FACTOR = 3
+
+Signal = Literal["seen", "said", "named"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class SpokenWords:
 
 @dataclass
 class Candidates:
-    """Everything the kinds of evidence propose. `named` holds video ids, best first.
+    """Everything the kinds of evidence propose. `named` holds titles by video id, best first.
 
     `is_fused` says that `seen` comes from vectors that also hold what is heard and said.
     """
@@ -60,7 +61,7 @@ class Candidates:
     seen: Proposal = field(default_factory=Proposal)
     meant: Proposal = field(default_factory=Proposal)
     said: SpokenWords = field(default_factory=SpokenWords)
-    named: tuple[str, ...] = ()
+    named: Mapping[str, str] = field(default_factory=dict)
     is_fused: bool = False
 
 
@@ -75,21 +76,24 @@ def clips_by_words(archive: Archive, terms: Sequence[Term], eligible: Eligible, 
     if wanted is None:
         return SpokenWords()
     query = archive.clips.search(wanted, query_type="fts").limit(count)
-    rows = _filtered(query, eligible).select([*archive.clips.schema.names, "_score"]).to_list()
+    rows = _filtered(query, eligible).select([*CLIP_COLUMNS, "_score"]).to_arrow().to_pylist()
     rows.sort(key=lambda row: (-row["_score"], row["video_id"], row["clip_idx"]))
     return SpokenWords(tuple(clip_from_dict(row) for row in rows))
 
 
-def videos_by_name(archive: Archive, terms: Sequence[Term], eligible: Eligible, *, count: int) -> tuple[str, ...]:
-    """Videos whose path holds words of the terms, by BM25, and none of those that are subtracted."""
+def videos_by_name(archive: Archive, terms: Sequence[Term], eligible: Eligible, *, count: int) -> Mapping[str, str]:
+    """Titles of videos whose path holds words of the terms, by BM25, and none of those that are subtracted."""
     words = [replace(term, text=title_words(term.text)) for term in terms]
     wanted = words_query(words, "title", language=archive.manifest.language)
     if wanted is None:
-        return ()
+        return {}
     query = archive.videos.search(wanted, query_type="fts").limit(count)
-    rows = _filtered(query, eligible).select(["video_id", "path", "_score"]).to_list()
+    rows = _filtered(query, eligible).select(["video_id", "path", "title", "_score"]).to_arrow().to_pylist()
     rows.sort(key=lambda row: (-row["_score"], row["path"]))
-    return tuple(dict.fromkeys(row["video_id"] for row in rows))
+    titles: dict[str, str] = {}
+    for row in rows:  # a content may lie at several paths
+        titles[row["video_id"]] = f"{titles.get(row['video_id'], '')} {row['title']}".strip()
+    return titles
 
 
 def words_query(terms: Sequence[Term], column: str, *, language: str) -> MatchQuery | BooleanQuery | None:
@@ -121,40 +125,35 @@ def nearest_clips(
     """Vectors `(D,)` in `column` (`seen` or `said`) by clip id, those nearest to a query vector `(D,)` first."""
     own = eligible.own_clips  # asked for as well and left out again, which no index makes dearer
     query = tables.vectors.search(vector, vector_column_name=column).distance_type("cosine").limit(count + len(own))
-    query = _probing(_filtered(query, eligible), tables.vectors, column, eligible)
-    rows = [row for row in query.select(["clip_id", column, "_distance"]).to_list() if row["clip_id"] not in own]
-    rows.sort(key=lambda row: (row["_distance"], row["clip_id"]))
-    return {row["clip_id"]: np.asarray(row[column], dtype=np.float32) for row in rows[:count]}
+    rows = _probing(_filtered(query, eligible), tables.vectors, column, eligible).select(["clip_id", column]).to_arrow()
+    clip_ids, vectors = rows.column("clip_id").to_pylist(), vectors_in(rows, column)
+    cosines = (vectors @ vector).tolist()  # an index knows them only roughly
+    order = sorted(range(len(clip_ids)), key=lambda idx: (-cosines[idx], clip_ids[idx]))
+    return {clip_ids[idx]: vectors[idx] for idx in [idx for idx in order if clip_ids[idx] not in own][:count]}
 
 
-def clips_by_vector(
-    tables: VectorTables,
+def by_cosine(
+    nearest: Mapping[str, npt.NDArray[np.float32]],
+    judged: npt.NDArray[np.float32],
     column: str,
-    vector: npt.NDArray[np.float32],
-    eligible: Eligible,
     calibration: Calibration | None,
-    *,
-    count: int,
-    judged: npt.NDArray[np.float32] | None = None,
 ) -> Proposal:
-    """Clips whose `column` (`seen` or `said`) is nearest to a query vector `(D,)`, by cosine.
+    """The clips of `nearest_clips` in their order.
 
     Args:
-        judged: `(D,)`, from which confidence comes, where that is not the vector itself; see `QueryVector`.
+        judged: `(D,)`, from which confidence comes; see `QueryVector`.
     """
-    nearest = nearest_clips(tables, column, vector, eligible, count=count)
     if not nearest:
         return Proposal()
-    vectors = np.stack(list(nearest.values()))
-    return Proposal(tuple(nearest), levels_of(vectors @ (vector if judged is None else judged), column, calibration))
+    return Proposal(tuple(nearest), levels_of(np.stack(list(nearest.values())) @ judged, column, calibration))
 
 
 def fetch_clips(archive: Archive, clip_ids: Sequence[str]) -> list[ClipRow]:
-    """Full rows of clips by id."""
+    """Rows of clips by id, without the times of their words."""
     if not clip_ids:
         return []
-    videos = {clip_id.rpartition(":")[0] for clip_id in clip_ids}  # indexed, where clip_id is not
-    return archive.clip_rows(f"{sql_in('video_id', videos)} AND {sql_in('clip_id', set(clip_ids))}")
+    rows = map(clip_from_dict, rows_of_clips(archive.clips, clip_ids, CLIP_COLUMNS).to_pylist())
+    return sorted(rows, key=lambda clip: (clip.video_id, clip.clip_idx))
 
 
 def levels_of(similarity: npt.NDArray[np.float32], column: str, calibration: Calibration | None) -> tuple[Level, ...]:
@@ -178,7 +177,7 @@ def _probing(query: Any, table: Any, column: str, eligible: Eligible) -> Any:
     if not any(index.columns == [column] for index in table.list_indices()):
         return query
     if eligible.condition is None:
-        return query.nprobes(NUM_PROBES).refine_factor(REFINE_FACTOR)
+        return query.nprobes(NUM_PROBES)
     if table.count_rows(eligible.condition) <= MAX_EXACT_ROWS:
         return query.bypass_vector_index()
-    return query.minimum_nprobes(NUM_PROBES).maximum_nprobes(0).refine_factor(REFINE_FACTOR)
+    return query.minimum_nprobes(NUM_PROBES).maximum_nprobes(0)

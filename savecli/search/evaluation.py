@@ -14,8 +14,9 @@ from savecli.archive.store import Archive
 from savecli.core.errors import UsageError
 from savecli.core.progress import NoProgress, Progress
 from savecli.core.records import Span
+from savecli.search.candidates import Signal
 from savecli.search.labels import Label, Problem, VideoNames, read_labels
-from savecli.search.query import EncodeText, Request, Signal, search_videos
+from savecli.search.query import EncodeText, Request, search_videos
 from savecli.search.results import VideoHit
 
 RECALL_AT = (1, 5, 10)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from savecli.archive.calibration import Calibration
 from savecli.archive.manifest import ScoringRecord
 from savecli.archive.packing import num_packed, packed_products
-from savecli.archive.store import VectorTables, rows_of_clips
+from savecli.archive.store import VectorTables, rows_of_clips, vectors_in
 from savecli.search.candidates import Proposal, levels_of
 
 Vectors = npt.NDArray[np.float32]
@@ -65,6 +65,7 @@ def proposal_by_logits(
     calibration: Calibration | None,
     *,
     judged: Vectors | None = None,
+    count: int | None = None,
 ) -> Proposal:
     """Clips by the model's own similarity, best first; equal ones by id.
 
@@ -72,7 +73,8 @@ def proposal_by_logits(
         nearest: pooled embeddings by clip id, what the first stage found by vectors.
         others: ids of what it found by words; those without vectors are left out.
         text: `(D,)` unit, the query.
-        judged: as `clips_by_vector`.
+        judged: as `by_cosine`.
+        count: look at the frames of so many only, those with the nearest pooled embeddings; the others have no place.
     """
     pooled = {**nearest, **_pooled_of(tables.vectors, set(others) - nearest.keys())}
     if not pooled:
@@ -80,6 +82,9 @@ def proposal_by_logits(
     kept = sorted(pooled)
     vectors = np.stack([pooled[clip_id] for clip_id in kept])
     cosines = vectors @ text
+    if count is not None and len(kept) > count:
+        best = np.sort(np.argpartition(-cosines, count)[:count])
+        kept, vectors, cosines = [kept[idx] for idx in best], vectors[best], cosines[best]
     frames = None
     if scoring.kind == "joint":
         held = _frame_cosines(tables.frames, dict(zip(kept, cosines.tolist(), strict=True)), text)
@@ -101,11 +106,7 @@ def _pooled_of(table: Any, clip_ids: set[str]) -> Mapping[str, Vectors]:
     if not clip_ids:
         return {}
     rows = rows_of_clips(table, clip_ids, ["clip_id", "seen"], where="seen IS NOT NULL")
-    values = rows.column("seen").combine_chunks()
-    if not len(values):
-        return {}
-    vectors = np.asarray(values.flatten(), dtype=np.float32).reshape(len(values), -1)
-    return dict(zip(rows.column("clip_id").to_pylist(), vectors, strict=True))
+    return dict(zip(rows.column("clip_id").to_pylist(), vectors_in(rows, "seen"), strict=True))
 
 
 def _frame_cosines(table: Any, pooled: Mapping[str, float], text: Vectors) -> Mapping[str, Vectors]:

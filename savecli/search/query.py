@@ -5,40 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from savecli.archive.calibration import read_calibration
 from savecli.archive.paths import real_path
 from savecli.archive.plan import is_gone
 from savecli.archive.schema import VideoRow
 from savecli.archive.store import Archive
 from savecli.core.errors import UsageError
-from savecli.search.candidates import (
-    Candidates,
-    clips_by_vector,
-    clips_by_words,
-    fetch_clips,
-    is_searchable,
-    nearest_clips,
-    num_candidates,
-    videos_by_name,
-)
+from savecli.search.candidates import Signal, is_searchable
 from savecli.search.confidence import Level
-from savecli.search.exact import proposal_by_logits
 from savecli.search.example import Example, QueryVectors, check_examples, query_vectors
 from savecli.search.explain import with_senses
-from savecli.search.filters import Eligible, Filters, eligible_videos
+from savecli.search.filters import Filters, eligible_videos
+from savecli.search.hybrid import Found, HybridQuery, search_hybrid
 from savecli.search.matching import QueryTerms, query_terms
 from savecli.search.phrase import find_phrase
-from savecli.search.rank import ScoredVideo, group_by_video, score_clips
+from savecli.search.rank import ScoredVideo
 from savecli.search.results import Answer, VideoHit
 from savecli.search.terms import Term, wanted_text
 
 EncodeText = Callable[[Sequence[str]], npt.NDArray[np.float32]]
-Signal = Literal["seen", "said", "named"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,15 +85,16 @@ def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText
     query = query_terms(wanted_text(request.weighted), language=archive.manifest.language)
     vectors = QueryVectors(None, None)
     if request.is_phrase:
-        found = find_phrase(archive, request.text, eligible, limit=request.limit)
+        phrases = find_phrase(archive, request.text, eligible, limit=request.limit)
+        found = Found(phrases, eligible.files(archive, [video.video_id for video in phrases]))
     else:
         vectors = query_vectors(request.weighted, request.examples, encode_text)
-        found = _search_hybrid(archive, request, query, eligible, vectors)
+        found = search_hybrid(archive, _hybrid_query(request, query, vectors), eligible)
+    videos = found.videos
     shows_all = request.show_all or bool(request.examples)
-    believable = found if shows_all else [_believable(video) for video in found if video.level > Level.LOW]
-    shown = believable[: request.limit] or found[:1]
-    files = eligible.files(archive, [video.video_id for video in shown])
-    hits = [_hit(video, query, files[video.video_id], rank) for rank, video in enumerate(shown, start=1)]
+    believable = videos if shows_all else [_believable(video) for video in videos if video.level > Level.LOW]
+    shown = believable[: request.limit] or videos[:1]
+    hits = [_hit(video, query, found.files[video.video_id], rank) for rank, video in enumerate(shown, start=1)]
     if request.examples:
         hits = [_unjudged(hit) for hit in hits]
     if vectors.seen is not None:
@@ -121,58 +110,16 @@ def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText
     )
 
 
-def _search_hybrid(
-    archive: Archive, request: Request, query: QueryTerms, eligible: Eligible, vectors: QueryVectors
-) -> list[ScoredVideo]:
-    candidates = _candidates(archive, request, eligible, vectors)
-    rows = {clip.clip_id: clip for clip in candidates.said.clips}
-    wanted = {*candidates.seen.clip_ids, *candidates.meant.clip_ids}
-    wanted |= {f"{video_id}:0" for video_id in candidates.named}  # a name alone points at the beginning
-    rows |= {clip.clip_id: clip for clip in fetch_clips(archive, sorted(wanted - rows.keys()))}
-    files = eligible.files(archive, {clip.video_id for clip in rows.values()})
-    titles = {video_id: " ".join(file.title for file in members) for video_id, members in files.items()}
-    # A clip without a video row belongs to a video that is being written at this moment.
-    clips = [clip for clip in rows.values() if clip.video_id in files]
-    return group_by_video(score_clips(candidates, clips, titles, query), query)
-
-
-def _candidates(archive: Archive, request: Request, eligible: Eligible, vectors: QueryVectors) -> Candidates:
-    candidates = Candidates()
-    count = num_candidates(request.limit)
-    if "said" in request.signals and not request.examples:
-        candidates.said = clips_by_words(archive, request.weighted, eligible, count=count)
-    if "named" in request.signals and not request.examples:
-        candidates.named = videos_by_name(archive, request.weighted, eligible, count=count)
-    _add_by_vectors(candidates, archive, request, eligible, vectors)
-    return candidates
-
-
-def _add_by_vectors(
-    candidates: Candidates, archive: Archive, request: Request, eligible: Eligible, vectors: QueryVectors
-) -> None:
-    """What is nearest to the query in the encoder's space, where the archive has vectors."""
-    encoder = archive.manifest.encoder
-    tables = archive.vector_tables(encoder)
-    if encoder is None or tables is None:
-        return
-    count = num_candidates(request.limit)
-    # What texts have with clips says nothing of what clips have with each other: examples are not judged.
-    calibration = None if request.examples else read_calibration(archive, encoder)
-    candidates.is_fused = encoder.is_fused
-    if "seen" in request.signals and vectors.seen is not None:
-        vector, judged = vectors.seen.unit, vectors.seen.judged
-        if encoder.scoring is None:
-            candidates.seen = clips_by_vector(tables, "seen", vector, eligible, calibration, count=count, judged=judged)
-        else:
-            nearest = nearest_clips(tables, "seen", vector, eligible, count=count)
-            by_words = [clip.clip_id for clip in candidates.said.clips]
-            candidates.seen = proposal_by_logits(
-                tables, nearest, by_words, vector, encoder.scoring, calibration, judged=judged
-            )
-    # A model of ours makes no vector of words alone.
-    if "said" in request.signals and encoder.scoring is None and vectors.said is not None:
-        vector, judged = vectors.said.unit, vectors.said.judged
-        candidates.meant = clips_by_vector(tables, "said", vector, eligible, calibration, count=count, judged=judged)
+def _hybrid_query(request: Request, matching: QueryTerms, vectors: QueryVectors) -> HybridQuery:
+    return HybridQuery(
+        terms=() if request.examples else request.weighted,
+        vectors=vectors,
+        matching=matching,
+        signals=request.signals,
+        limit=request.limit,
+        # What texts have with clips says nothing of what clips have with each other: examples are not judged.
+        is_judged=not request.examples,
+    )
 
 
 def _check(archive: Archive, request: Request) -> None:

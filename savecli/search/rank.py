@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -122,15 +122,12 @@ def fuse_ranks(*orders: Sequence[str]) -> list[str]:
     return sorted(scores, key=lambda name: -scores[name])
 
 
-def score_clips(
-    candidates: Candidates, clips: Iterable[ClipRow], titles: Mapping[str, str], query: QueryTerms
-) -> list[ScoredClip]:
+def score_clips(candidates: Candidates, clips: Iterable[ClipRow], query: QueryTerms) -> list[ScoredClip]:
     """Every candidate clip with its ranks, levels and fused score.
 
     Args:
         candidates: what each kind of evidence proposed.
-        clips: full rows of all of them.
-        titles: file-name words by video id.
+        clips: rows of all of them; of those found by their words with the text.
         query: the terms asked for.
     """
     said_order = fuse_ranks([clip.clip_id for clip in candidates.said.clips], candidates.meant.clip_ids)
@@ -143,7 +140,7 @@ def score_clips(
 
     def scored(clip: ClipRow) -> ScoredClip:
         matched = matched_terms(clip.text, query) if clip.clip_id in said_rank else frozenset()
-        named = matched_terms(titles.get(clip.video_id, ""), query) if clip.video_id in named_rank else frozenset()
+        named = matched_terms(candidates.named[clip.video_id], query) if clip.video_id in named_rank else frozenset()
         parts: list[Part] = []
         if clip.clip_id in seen_rank:
             level = seen_level[clip.clip_id]
@@ -170,12 +167,40 @@ def score_clips(
     return [scored(clip) for clip in clips]
 
 
-def group_by_video(clips: Iterable[ScoredClip], query: QueryTerms) -> list[ScoredVideo]:
-    """Videos by their best moment, best first; equal scores by video id, so that the order is stable."""
+def contenders(clips: Iterable[ScoredClip], *, limit: int) -> set[str]:
+    """Ids of the videos that can be among the best `limit`, or the best `limit` that are believed.
+
+    The score of a video is that of one of its clips, unless neighbouring clips are merged: a video where that may
+    happen stays in.
+    """
+    by_video = _by_video(clips)
+    best = {video_id: max(clip.score for clip in members) for video_id, members in by_video.items()}
+    believed = {
+        video_id: max(clip.score for clip in members if clip.level > Level.LOW)
+        for video_id, members in by_video.items()
+        if any(clip.level > Level.LOW for clip in members)
+    }
+    kept = {video_id for video_id, members in by_video.items() if _may_merge(members)}
+    for scores in (best, believed):
+        kept.update(sorted(scores, key=lambda video_id: (-scores[video_id], video_id))[:limit])
+    return kept
+
+
+def _may_merge(clips: Sequence[ScoredClip]) -> bool:
+    joining = {clip.clip.clip_idx for clip in clips if clip.level > Level.LOW or clip.matched}
+    return any(idx + 1 in joining or idx - 1 in joining for idx in (clip.clip.clip_idx for clip in clips))
+
+
+def _by_video(clips: Iterable[ScoredClip]) -> dict[str, list[ScoredClip]]:
     by_video: dict[str, list[ScoredClip]] = defaultdict(list)
     for clip in clips:
         by_video[clip.clip.video_id].append(clip)
-    videos = [_scored_video(video_id, members, query) for video_id, members in by_video.items()]
+    return by_video
+
+
+def group_by_video(clips: Iterable[ScoredClip], query: QueryTerms) -> list[ScoredVideo]:
+    """Videos by their best moment, best first; equal scores by video id, so that the order is stable."""
+    videos = [_scored_video(video_id, members, query) for video_id, members in _by_video(clips).items()]
     return sorted(videos, key=lambda video: (-video.score, video.video_id))
 
 
