@@ -3,7 +3,7 @@
 The format is that of `tests/data/golden`, whose README.md describes every file; the numbers come from `tests/obvious`,
 which is that README written out in plain torch and numpy, mostly in float64, and which is itself held against the
 shipped numbers of the authors' code by `tests/obvious/test_authors.py`. Nothing here imports `savecli`, and no number
-comes from our model. Pictures are resized by Pillow and texts split by open_clip.
+comes from our model. Pictures are resized by Pillow, and the byte-pair vocabulary is the file in open_clip's folder.
 
 Every size that the format leaves free is drawn from the seed, unlike the shipped one. What stays: the vocabulary of
 `tokens.json`, the 1,024 rows of 128 mel bins with a stride of 10, heads of 64 in the network's own transformers, the

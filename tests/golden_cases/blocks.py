@@ -64,47 +64,55 @@ def write_fusion(folder: Folder, draws: Draws) -> None:
     folder.say("fusion", sizes | {"valid_frames": valid, "cases": cases})
 
 
+PARAMETERS: tuple[tuple[str, list[int], float, float], ...] = (
+    ("clip.w", [2, 5], 2e-3, 0.2),
+    ("head.w", [4, 3, 2], 2e-2, 0.1),
+    ("query_tokens", [7, 3], 0.5, 0.2),
+    ("head.bias", [9], 2e-2, 0.0),
+    (LOGIT_SCALE, [], 0.05, 0.2),
+    ("late.w", [3, 2], 1e-2, 0.2),
+    ("rare.w", [5], 1e-2, 0.3),
+)
+ABSENT = {"late.w": [0, 1, 2, 3, 4], "rare.w": [0, 2, 3, 7]}
+
+
 def write_optimizer(folder: Folder, draws: Draws) -> None:
     """The gradients grow and shrink, so that some steps are clipped and some not."""
     steps = draws.pick(9, 18, but=12)
     schedule = Schedule(steps + draws.pick(1, 9, but=0), 0.25)
-    rows = [
-        ("clip.w", [2, 5], 2e-3, 0.2),
-        ("head.w", [4, 3, 2], 2e-2, 0.1),
-        ("query_tokens", [7, 3], 0.5, 0.2),
-        ("head.bias", [9], 2e-2, 0.0),
-        (LOGIT_SCALE, [], 0.05, 0.2),
-        ("late.w", [3, 2], 1e-2, 0.2),
-        ("rare.w", [5], 1e-2, 0.3),
-    ]
-    absent = {"late.w": [0, 1, 2, 3, 4], "rare.w": [0, 2, 3, steps - 1]}
-    sizes = {step: 10 ** draws.rng.uniform(-2, 1) for step in range(steps)}
-    held: State = {
-        f"grads.{name}": torch.stack([draws.normal(*shape, scale=sizes[step]) for step in range(steps)])
-        for name, shape, *_ in rows
-    }
-    begin = {name: draws.normal(*shape) for name, shape, *_ in rows}
-    begin[LOGIT_SCALE] = torch.tensor(4.59, dtype=torch.float32).double()
-    rates: list[list[float | None]] = []
-    norms: list[float] = []
-    for kind in ("optimizer_only", "full_loop"):
-        parameters = {name: Trajectory(begin[name], lr, decay) for name, _, lr, decay in rows}
-        values = {name: [begin[name]] for name in parameters}
-        rates, norms = [], []
-        for step in range(steps):
-            given = {name: held[f"grads.{name}"][step] for name in parameters if step not in absent.get(name, ())}
-            used, norm = updated(parameters, given, schedule, loop=kind == "full_loop")
-            rates.append([used.get(name) for name in parameters])
-            norms.append(norm)
-            for name, parameter in parameters.items():
-                values[name].append(parameter.value)
-        held |= {f"{kind}.{name}": torch.stack(own) for name, own in values.items()}
-    folder.keep("optimizer", held)
-    said = {"t_total": schedule.t_total, "warmup": schedule.warmup, "b1": 0.9, "b2": 0.98, "eps": 1e-6}
+    sizes = 10 ** draws.rng.uniform(-2, 1, steps)
+    grads = {name: torch.stack([draws.normal(*shape, scale=size) for size in sizes]) for name, shape, *_ in PARAMETERS}
+    begin = {name: draws.normal(*shape) for name, shape, *_ in PARAMETERS}
+    begin[LOGIT_SCALE] = torch.tensor(4.59, dtype=torch.float32).double()  # soon at its bound
+    held = {f"grads.{name}": value for name, value in grads.items()}
+    said: dict[str, Any] = {"t_total": schedule.t_total, "warmup": schedule.warmup, "b1": 0.9, "b2": 0.98, "eps": 1e-6}
     said |= {"max_grad_norm": 1.0, "global_max_grad_norm": 1.0, "logit_scale_max": math.log(100)}
-    names = [{"name": name, "shape": shape, "lr": lr, "weight_decay": decay} for name, shape, lr, decay in rows]
-    said |= {"params": names, "no_grad_steps": absent, "lr_used": rates, "global_norm_before_clip": norms}
+    for kind in ("optimizer_only", "full_loop"):
+        values, rates, norms = trajectories(begin, grads, schedule, loop=kind == "full_loop")
+        held |= {f"{kind}.{name}": own for name, own in values.items()}
+        said |= {"lr_used": rates, "global_norm_before_clip": norms}
+    keys = ("name", "shape", "lr", "weight_decay")
+    said |= {"params": [dict(zip(keys, row, strict=True)) for row in PARAMETERS], "no_grad_steps": ABSENT}
+    folder.keep("optimizer", held)
     folder.say("optimizer", said)
+
+
+def trajectories(
+    begin: State, grads: State, schedule: Schedule, *, loop: bool
+) -> tuple[State, list[list[float | None]], list[float]]:
+    """Values before the first step and after each, rates used (none without a gradient), and norms of all gradients."""
+    parameters = {name: Trajectory(begin[name], lr, decay) for name, _, lr, decay in PARAMETERS}
+    values = {name: [value] for name, value in begin.items()}
+    rates: list[list[float | None]] = []
+    norms = []
+    for step in range(len(grads["clip.w"])):
+        given = {name: own[step] for name, own in grads.items() if step not in ABSENT.get(name, ())}
+        used, norm = updated(parameters, given, schedule, loop=loop)
+        rates.append([used.get(name) for name in parameters])
+        norms.append(norm)
+        for name, parameter in parameters.items():
+            values[name].append(parameter.value)
+    return {name: torch.stack(own) for name, own in values.items()}, rates, norms
 
 
 # ViT-B/16 where the shipped list has ViT-B/32: the name of the file stays.

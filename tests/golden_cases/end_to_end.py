@@ -18,8 +18,8 @@ from tests.obvious.updates import LOGIT_SCALE, Schedule, Trajectory, updated
 PIXEL_SCALE, BANK_SCALE = 1 / 16, 1 / 64
 SILENT, SPEECHLESS = 2, 0
 HEAD, TAIL, STEP = 6, 3, 16
-NUM_STEPS, BASE_LR, COEF_LR = 6, 1.5e-4, 2e-3
-SCHEDULE = Schedule(9, 0.2)
+NUM_STEPS, BASE_LR, COEF_LR = 4, 1.5e-4, 2e-3
+SCHEDULE = Schedule(7, 0.2)
 FROZEN_LAYERS = 12
 TRAIN_GRADIENTS = (
     "clip.audio.v.norm.weight",

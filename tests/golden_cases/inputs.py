@@ -1,11 +1,10 @@
 """Metrics, and the way from media and text to what a model takes (sections 1, 8, 9, 10).
 
-Pictures are resized by Pillow and texts split by open_clip's tokenizer, as the README names both.
+Pictures are resized by Pillow, which the README names.
 """
 
 from __future__ import annotations
 
-import re
 from itertools import product
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from tests.golden_cases.draws import Draws, Folder, State
 from tests.obvious.retrieval import best_captions, both_ways, grouped, padded_captions
 from tests.obvious.sound import RATE_HZ, filter_bank, frame_shift, resampled
+from tests.obvious.tokens import END, START, read_vocabulary, token_ids
 
 
 def write_metrics(folder: Folder, draws: Draws) -> None:
@@ -55,50 +55,57 @@ def sound(draws: Draws, samples: int, rate: int, channels: int) -> np.ndarray:
     return (6000 * (tone + noise)).clip(-32768, 32767).astype(np.int16)
 
 
+# Seconds, rate and channels: long cases are kept as a repeated second, silence as nothing.
+SOUNDS = {
+    "a_0p1s": (0.1, RATE_HZ, 1),
+    "b_2s": (2.03, RATE_HZ, 1),
+    "c_7s": (7.0, RATE_HZ, 1),
+    "d_23s": (22.6, RATE_HZ, 1),
+    "e_2s_22k05": (2.1, 22050, 1),
+    "f_3s_48k": (2.7, 48000, 2),
+    "g_three_channels_1p2s": (1.2, RATE_HZ, 3),
+    "h_silence_2s": (2.0, RATE_HZ, 2),
+}
+
+
 def write_fbank(folder: Folder, draws: Draws) -> None:
-    """Seconds, rate and channels other than the shipped; long cases as a repeated second, silence as nothing."""
-    cases = {
-        "a_0p1s": (0.1, RATE_HZ, 1),
-        "b_2s": (2.03, RATE_HZ, 1),
-        "c_7s": (7.0, RATE_HZ, 1),
-        "d_23s": (22.6, RATE_HZ, 1),
-        "e_2s_22k05": (2.1, 22050, 1),
-        "f_3s_48k": (2.7, 48000, 2),
-        "g_three_channels_1p2s": (1.2, RATE_HZ, 3),
-        "h_silence_2s": (2.0, RATE_HZ, 2),
-    }
     said: dict[str, Any] = {}
     kept: dict[str, np.ndarray] = {}
-    for name, (seconds, rate, channels) in cases.items():
+    for name, (seconds, rate, channels) in SOUNDS.items():
         samples, storage = round(seconds * rate) + int(draws.rng.integers(1, 100)), "int16, divide by 32768"
         if "silence" in name:
             wave, storage = np.zeros((channels, samples)), f"{samples} zeros"
         elif seconds > 5:
             storage = "block int16 / 32768, repeated; second s scaled by gain[s]; cut to `samples`"
-            kept[f"{name}.block_int16"] = sound(draws, rate, rate, 1)[0]
-            kept[f"{name}.gain"] = draws.rng.uniform(0.2, 1.5, -(-samples // rate)).astype(np.float32)
-            wave = np.concatenate([kept[f"{name}.block_int16"] / 32768 * gain for gain in kept[f"{name}.gain"]])
-            wave = wave[None, :samples]
+            block = kept[f"{name}.block_int16"] = sound(draws, rate, rate, 1)[0]
+            gains = kept[f"{name}.gain"] = draws.rng.uniform(0.2, 1.5, -(-samples // rate)).astype(np.float32)
+            wave = np.concatenate([block / 32768 * gain for gain in gains])[None, :samples]
         else:
-            kept[f"{name}.waveform_int16"] = sound(draws, samples, rate, channels)
-            wave = kept[f"{name}.waveform_int16"] / 32768
+            wave = kept[f"{name}.waveform_int16"] = sound(draws, samples, rate, channels)
+            wave = wave / 32768
         said[name] = {"sample_rate": rate, "channels": channels, "samples": samples, "storage": storage}
-        if rate != RATE_HZ:
-            wave = resampled(wave, rate, RATE_HZ)
-            parts = {"first400": wave[0, :400], "last400": wave[0, -400:], "every29": wave[0, ::29]}
-            kept |= {f"{name}.resampled_{part}": value for part, value in parts.items()}
-        bank = filter_bank(wave)
-        said[name] |= {"samples_at_16k": wave.shape[1], "frame_shift_samples": frame_shift(wave.shape[1])}
-        said[name] |= {"mean": bank.mean(), "std": bank.std(ddof=1), "min": bank.min(), "max": bank.max()}
-        said[name] |= {"audio_mask": 1}
-        rows = np.unique(np.append(np.arange(0, len(bank), 31), [1, len(bank) - 1]))
-        parts = {"rows": rows, "values": bank[rows], "row_mean": bank.mean(axis=1), "bin_mean": bank.mean(axis=0)}
-        kept |= {f"{name}.{part}": value for part, value in parts.items()}
-        kept[f"{name}.bin_std"] = bank.std(axis=0, ddof=1)
+        numbers, tensors = bank_of(wave, rate)
+        said[name] |= numbers
+        kept |= {f"{name}.{part}": value for part, value in tensors.items()}
     said["missing_file"] = {"all_zero": True, "audio_mask": 0}
     shortest = {"1": "AssertionError", "640": "AssertionError", "1023": "AssertionError", "1024": "ok", "1111": "ok"}
     folder.say("fbank", said | {"shortest_supported_samples": shortest})
     folder.keep("fbank", {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in kept.items()})
+
+
+def bank_of(wave: np.ndarray, rate: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What is said and what is kept of the filter bank, and of the resampling where there is any."""
+    tensors = {}
+    if rate != RATE_HZ:
+        wave = resampled(wave, rate, RATE_HZ)
+        first, last, some = wave[0, :400], wave[0, -400:], wave[0, ::29]
+        tensors = {"resampled_first400": first, "resampled_last400": last, "resampled_every29": some}
+    bank = filter_bank(wave)
+    numbers = {"samples_at_16k": wave.shape[1], "frame_shift_samples": frame_shift(wave.shape[1]), "audio_mask": 1}
+    numbers |= {"mean": bank.mean(), "std": bank.std(ddof=1), "min": bank.min(), "max": bank.max()}
+    rows = np.unique(np.append(np.arange(0, len(bank), 31), [1, len(bank) - 1]))
+    tensors |= {"rows": rows, "values": bank[rows], "row_mean": bank.mean(axis=1)}
+    return numbers, tensors | {"bin_mean": bank.mean(axis=0), "bin_std": bank.std(axis=0, ddof=1)}
 
 
 TEXTS = (
@@ -129,28 +136,16 @@ TEXTS = (
     "\x00null\x08back\x7fdel",
     "don''t ''' --- ... !?!? ((( )))",
 )
-MARKS = {"<|startoftext|>": 49406, "<|endoftext|>": 49407}
 
 
 def write_tokens(folder: Folder) -> None:
     """For rows of 20 and 50 numbers."""
-    from open_clip.tokenizer import SimpleTokenizer
-
-    tokenizer = SimpleTokenizer()
-    start, end = MARKS.values()
-
-    def words(text: str) -> list[int]:
-        numbers: list[int] = []
-        for part in re.split("(" + "|".join(map(re.escape, MARKS)) + ")", text):
-            numbers += [MARKS[part]] if part in MARKS else tokenizer.encode(part)
-        return numbers
-
-    cases = []
-    for text in TEXTS:
-        numbers = [start, *words(text)] if len(text) >= 5 else []
-        lists = {f"ids_{most}": [*numbers[: most - 1], end] if numbers else [] for most in (20, 50)}
-        cases.append({"text": text} | lists)
-    folder.say("tokens", {"vocab_size": 49408, "sot": start, "eot": end, "pad_id": 0, "cases": cases})
+    vocabulary = read_vocabulary()
+    cases = [
+        {"text": text} | {f"ids_{most}": token_ids(text, vocabulary, most=most) for most in (20, 50)} for text in TEXTS
+    ]
+    said = {"vocab_size": len(vocabulary.numbers), "sot": vocabulary.numbers[START], "eot": vocabulary.numbers[END]}
+    folder.say("tokens", said | {"pad_id": 0, "cases": cases})
 
 
 def write_frames(folder: Folder, draws: Draws) -> None:
