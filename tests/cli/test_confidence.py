@@ -33,7 +33,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     return Drawn(save, {Path(row["video"]).name: row["caption"] for row in rows})
 
 
-@pytest.mark.parametrize("query", ["stiff person syndrome", "a goalkeeper's save", "stock prices are falling"])
+@pytest.mark.parametrize("query", ["stiff person syndrome", "a goalkeeper's save"])
 def test_what_is_not_there_exits_1(drawn: Drawn, query: str) -> None:
     outcome = drawn.save("query", query, code=1)
     assert outcome.out == ""
@@ -41,7 +41,7 @@ def test_what_is_not_there_exits_1(drawn: Drawn, query: str) -> None:
 
 
 def test_what_is_there_is_found(drawn: Drawn) -> None:
-    asked = list(drawn.captions.items())[::4]
+    asked = list(drawn.captions.items())[::6]
     found = [name in {Path(hit["path"]).name for hit in drawn.save.videos(caption)} for name, caption in asked]
     assert sum(found) >= 0.7 * len(asked), list(zip(asked, found, strict=True))
 
