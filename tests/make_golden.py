@@ -32,8 +32,14 @@ Made by `python -m tests.make_golden FOLDER --seed {seed}`; `tests/data/golden/R
 
 
 def make_golden(path: Path, *, seed: int = 0) -> Path:
-    """The folder, with every file of the format (8 MB, some seconds)."""
+    """The folder, with every file of the format (8 MB, some seconds).
+
+    Raises:
+        FileExistsError: it is there and holds something, perhaps the shipped data.
+    """
     path.mkdir(parents=True, exist_ok=True)
+    if any(path.iterdir()):
+        raise FileExistsError(f"{path} is not empty")
     folder, draws = Folder(path), Draws(np.random.default_rng(seed))
     sizes = draw_sizes(draws)
     state = draw_weights(parameter_shapes(sizes), draws, half=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from tests.golden_cases.blocks import FULL_SIZE
 from tests.model.golden_data import assert_close, said, tensors
 from tests.obvious.names import (
     Sizes,
@@ -52,7 +54,11 @@ def test_names_and_rules_are_the_authors(golden: Path) -> None:
     assert list(parameter_shapes(sizes, "avigate").items()) == theirs
     for name, source, kind in said(golden, "initialisation")["rows"]:
         assert (first_value(name), storage(name, shapes[name])) == (source, kind), name
-    for name, shape, kind, *rules in said(golden, "vitb32_parameters")["rows"]:
+    rows = said(golden, "vitb32_parameters")["rows"]
+    patch = next(shape[-1] for name, shape, *_ in rows if name == "clip.visual.conv1.weight")
+    full = parameter_shapes(replace(FULL_SIZE, patch=patch))
+    assert list(full.items()) == [(name, shape) for name, shape, *_ in rows]
+    for name, shape, kind, *rules in rows:
         assert storage(name, shape) == kind, name
         assert [rate_factor(name, 1e-3), weight_decay(name), is_trained(name, 12)] == rules, name
 
