@@ -7,6 +7,8 @@ about 5.2 KB instead of 12. Rounding moves a cosine with any query by some 1e-4.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -44,6 +46,30 @@ def packed_products(packed: bytes, with_base: Floats, query: Floats) -> Floats:
     """
     shares, steps, codes = _parts(packed, len(query))
     return np.asarray(shares * with_base + steps * (codes.astype(np.float32) @ query), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class PackedClip:
+    """Packed rows of one clip: its frames, and one row each of what sound and speech add, where it has them."""
+
+    frames: bytes
+    audio: bytes = b""
+    speech: bytes = b""
+
+    def joined(self) -> bytes:
+        """As one value, which is read in one go: the rows, and a byte that says which of the two parts are there."""
+        flags = bool(self.audio) + 2 * bool(self.speech)
+        return b"".join((self.frames, self.audio, self.speech, bytes([flags])))
+
+
+def split_clip(joined: bytes, dimension: int) -> PackedClip:
+    """What `PackedClip.joined` gave."""
+    row = dimension + _NUM_SCALES * _SCALE.itemsize
+    flags, end = joined[-1], len(joined) - 1
+    speech = joined[end - row : end] if flags & 2 else b""
+    end -= len(speech)
+    audio = joined[end - row : end] if flags & 1 else b""
+    return PackedClip(joined[: end - len(audio)], audio, speech)
 
 
 def num_packed(packed: bytes, dimension: int) -> int:

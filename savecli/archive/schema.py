@@ -99,16 +99,14 @@ def vectors_schema(dimension: int) -> pa.Schema:
 
 
 # Vectors as `savecli.archive.packing` writes them, with the clip's `seen` as their base. Times are seconds from the
-# video's start. Gates are `(layers, 2)` flattened; they and the part are null where the clip has no such sense.
+# video's start. Gates are `(layers, 2)` flattened, and null where the clip has no such sense.
 FRAMES = pa.schema(
     [
         pa.field("clip_id", pa.string(), nullable=False),
         pa.field("video_id", pa.string(), nullable=False),
         pa.field("frame_s", pa.list_(pa.float32())),
-        pa.field("frames", pa.large_binary(), metadata={"lance-encoding:compression": "zstd"}),
-        pa.field("audio_part", pa.binary()),
+        pa.field("packed", pa.large_binary(), metadata={"lance-encoding:compression": "zstd"}),
         pa.field("audio_gates", pa.list_(pa.float32())),
-        pa.field("speech_part", pa.binary()),
         pa.field("speech_gates", pa.list_(pa.float32())),
     ]
 )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from savecli.archive.manifest import FILE_NAME, EncoderRecord, Manifest, read_manifest, write_manifest
-from savecli.archive.packing import pack_vectors
+from savecli.archive.packing import PackedClip, pack_vectors
 from savecli.archive.schema import (
     CLIPS,
     FAILURES,
@@ -58,7 +58,8 @@ class Archive:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
-        self._of_videos: tuple[int, Callable[[Any], Any], Any] | None = None
+        self._open_vectors: dict[tuple[str, str], VectorTables] = {}
+        self._of_videos: dict[Callable[[Any], Any], tuple[int, Any]] = {}
         self._db = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
         try:
             self.videos = self._db.open_table("videos")
@@ -79,11 +80,13 @@ class Archive:
     # Reading
 
     def of_videos(self, make: Callable[[Any], Made]) -> Made:
-        """What `make` reads from the table `videos`, kept until the table changes; for one `make` at a time."""
+        """What `make`, a function, reads from the table `videos`, kept until the table changes."""
         version = self.videos.version
-        if self._of_videos is None or self._of_videos[:2] != (version, make):
-            self._of_videos = (version, make, make(self.videos))
-        made: Made = self._of_videos[2]
+        held = self._of_videos.get(make)
+        if held is None or held[0] != version:
+            held = (version, make(self.videos))
+            self._of_videos[make] = held
+        made: Made = held[1]
         return made
 
     def vector_tables(self, encoder: EncoderRecord | None) -> VectorTables | None:
@@ -91,10 +94,14 @@ class Archive:
         if encoder is None or encoder.dimension == 0:
             return None
         names = _vector_table_names(encoder)
-        if not set(names) <= set(self.table_names()):
-            return None
-        tables = VectorTables(*map(self._db.open_table, names))
-        return tables if tables.frames.schema.names == FRAMES.names else None
+        if names not in self._open_vectors:
+            if not set(names) <= set(self.table_names()):
+                return None
+            tables = VectorTables(*map(self._db.open_table, names))
+            if tables.frames.schema.names != FRAMES.names:
+                return None
+            self._open_vectors[names] = tables
+        return self._open_vectors[names]
 
     def video_rows(self, where: str | None = None, *, columns: Sequence[str] | None = None) -> list[VideoRow]:
         """Rows of `videos`, all of them unless an SQL condition narrows it; without the transcript text by default."""
@@ -205,6 +212,7 @@ class Archive:
 
     def drop_vectors_of_others(self, record: EncoderRecord) -> None:
         """Delete the vectors, calibrations and text sides of every encoder but this one."""
+        self._open_vectors.clear()
         for name in self._content_tables():
             if name != "clips" and not name.endswith(record.fingerprint[:12]):
                 self._db.drop_table(name)
@@ -297,16 +305,17 @@ def _frame_rows(clips: Sequence[ClipRow], embeddings: Sequence[ClipEmbedding]) -
                 "clip_id": clip.clip_id,
                 "video_id": clip.video_id,
                 "frame_s": embedding.frame_s,
-                "frames": pack_vectors(embedding.frames, base),
-                **_sense_row("audio", embedding.audio_part, base),
-                **_sense_row("speech", embedding.speech_part, base),
+                "packed": _packed(embedding.frames, embedding, base).joined(),
+                "audio_gates": embedding.audio_part.gates.flatten() if embedding.audio_part else None,
+                "speech_gates": embedding.speech_part.gates.flatten() if embedding.speech_part else None,
             }
 
 
-def _sense_row(name: str, part: SensePart | None, base: npt.NDArray[np.float32]) -> dict[str, Any]:
-    if part is None:
-        return {f"{name}_part": None, f"{name}_gates": None}
-    return {f"{name}_part": pack_vectors(part.vector[None], base), f"{name}_gates": part.gates.flatten()}
+def _packed(frames: npt.NDArray[np.float32], embedding: ClipEmbedding, base: npt.NDArray[np.float32]) -> PackedClip:
+    def part(sense: SensePart | None) -> bytes:
+        return b"" if sense is None else pack_vectors(sense.vector[None], base)
+
+    return PackedClip(pack_vectors(frames, base), part(embedding.audio_part), part(embedding.speech_part))
 
 
 def _halved(vector: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float16] | None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from savecli.cli.render import clock
 
 if TYPE_CHECKING:
-    from savecli.search.explain import Explanation, SenseShare, Similarity
+    from savecli.search.explain import Explanation, Similarity
+    from savecli.search.senses import SenseShare
 
 # Label, number and remark of a line; a label that is part of the one above begins with a space.
 _Row = tuple[str, str, str]

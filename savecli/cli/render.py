@@ -215,7 +215,7 @@ def _senses(moment: Moment) -> str:
     """` (heard, seen)`, or nothing where that is not known."""
     if not moment.senses:
         return ""
-    from savecli.search.explain import named_senses
+    from savecli.search.senses import named_senses
 
     names = ", ".join(named_senses(moment.senses))
     return f" ({names})" if names else ""

@@ -17,11 +17,12 @@ from savecli.archive.schema import CLIP_COLUMNS, ClipRow, clip_from_dict
 from savecli.archive.store import Archive, VectorTables, rows_of_clips, vectors_in
 from savecli.search.confidence import Level, vector_levels
 from savecli.search.filters import Eligible
+from savecli.search.senses import SenseCosines
 from savecli.search.terms import Term
 
 # Clips per kind of evidence and video asked for: long videos hold many, and three moments each are shown.
-CANDIDATES_PER_VIDEO = 30
-MIN_CANDIDATES = 300
+CANDIDATES_PER_VIDEO = 20
+MIN_CANDIDATES = 200
 
 # A filtered search through a vector index returns too few rows unless the probes are set; up to this many rows an
 # exact scan of what passed the filter is as fast and misses nothing.
@@ -33,11 +34,17 @@ Signal = Literal["seen", "said", "named"]
 
 @dataclass(frozen=True)
 class Proposal:
-    """Clip ids, best first, with the level of each, and its logit where the model's own similarity was computed."""
+    """Clip ids, best first, with the level of each.
+
+    Args:
+        logits: where the model's own similarity was computed.
+        senses: by clip id, where the archive keeps what each sense has added.
+    """
 
     clip_ids: tuple[str, ...] = ()
     levels: tuple[Level, ...] = ()
     logits: tuple[float, ...] = ()
+    senses: Mapping[str, SenseCosines] = field(default_factory=dict)
 
     def places(self) -> dict[str, int]:
         """1-based rank by clip id."""
@@ -46,7 +53,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class SpokenWords:
-    """Clips whose words match, best first, as full rows."""
+    """Clips whose words match, best first, as bare rows with their text."""
 
     clips: tuple[ClipRow, ...] = ()
 
@@ -71,14 +78,16 @@ def num_candidates(limit: int) -> int:
 
 
 def clips_by_words(archive: Archive, terms: Sequence[Term], eligible: Eligible, *, count: int) -> SpokenWords:
-    """Clips that hold words of the terms, by BM25, and none of those that are subtracted."""
+    """Clips that hold words of the terms, by BM25, and none of those that are subtracted; ids and words of them."""
     wanted = words_query(terms, "text", language=archive.manifest.language)
     if wanted is None:
         return SpokenWords()
     query = archive.clips.search(wanted, query_type="fts").limit(count)
-    rows = _filtered(query, eligible).select([*CLIP_COLUMNS, "_score"]).to_arrow().to_pylist()
-    rows.sort(key=lambda row: (-row["_score"], row["video_id"], row["clip_idx"]))
-    return SpokenWords(tuple(clip_from_dict(row) for row in rows))
+    # Each column more of so many scattered rows costs as much as the search itself.
+    rows = _filtered(query, eligible).select(["clip_id", "text", "_score"]).to_arrow().to_pylist()
+    clips = [(row["_score"], replace(ClipRow.bare(row["clip_id"]), text=row["text"])) for row in rows]
+    clips.sort(key=lambda pair: (-pair[0], pair[1].video_id, pair[1].clip_idx))
+    return SpokenWords(tuple(clip for _, clip in clips))
 
 
 def videos_by_name(archive: Archive, terms: Sequence[Term], eligible: Eligible, *, count: int) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from savecli.archive.packing import unpack_vectors
+from savecli.archive.packing import split_clip, unpack_vectors
 from savecli.archive.store import VectorTables, rows_of_clips
 
 Floats = npt.NDArray[np.float32]
@@ -69,16 +69,17 @@ def read_contributions(tables: VectorTables, clip_ids: Iterable[str]) -> Mapping
 
 
 def _contributions(row: Mapping[str, Any], pooled: Floats) -> Contributions:
+    packed = split_clip(row["packed"], len(pooled))
     return Contributions(
         pooled=pooled,
-        frames=unpack_vectors(row["frames"], pooled),
+        frames=unpack_vectors(packed.frames, pooled),
         frame_s=np.asarray(row["frame_s"], np.float32),
-        audio=_sense(row["audio_part"], row["audio_gates"], pooled),
-        speech=_sense(row["speech_part"], row["speech_gates"], pooled),
+        audio=_sense(packed.audio, row["audio_gates"], pooled),
+        speech=_sense(packed.speech, row["speech_gates"], pooled),
     )
 
 
-def _sense(packed: bytes | None, gates: list[float] | None, pooled: Floats) -> SenseContribution | None:
-    if packed is None or gates is None:
+def _sense(packed: bytes, gates: list[float] | None, pooled: Floats) -> SenseContribution | None:
+    if not packed or gates is None:
         return None
     return SenseContribution(unpack_vectors(packed, pooled)[0], np.asarray(gates, np.float32).reshape(-1, 2))

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from savecli.archive.calibration import Calibration
 from savecli.archive.manifest import ScoringRecord
-from savecli.archive.packing import num_packed, packed_products
+from savecli.archive.packing import PackedClip, num_packed, packed_products, split_clip
 from savecli.archive.store import VectorTables, rows_of_clips, vectors_in
 from savecli.search.candidates import Proposal, levels_of
+from savecli.search.senses import SenseCosines
 
 Vectors = npt.NDArray[np.float32]
 _NO_FRAMES = np.zeros(0, np.float32)
@@ -85,9 +86,11 @@ def proposal_by_logits(
     if count is not None and len(kept) > count:
         best = np.sort(np.argpartition(-cosines, count)[:count])
         kept, vectors, cosines = [kept[idx] for idx in best], vectors[best], cosines[best]
+    whole = dict(zip(kept, cosines.tolist(), strict=True))
+    clips = _packed_clips(tables.frames, kept, len(text))
     frames = None
     if scoring.kind == "joint":
-        held = _frame_cosines(tables.frames, dict(zip(kept, cosines.tolist(), strict=True)), text)
+        held = _products({clip_id: clip.frames for clip_id, clip in clips.items()}, whole, text)
         frames = [held.get(clip_id, _NO_FRAMES) for clip_id in kept]
     logits = exact_logits(cosines, frames, scoring)
     levels = levels_of(cosines if judged is None else vectors @ judged, "seen", calibration)
@@ -99,6 +102,7 @@ def proposal_by_logits(
         tuple(kept[idx] for idx in order),
         tuple(reversed(tuple(from_last))),
         tuple(float(logits[idx]) for idx in order),
+        _sense_cosines(clips, whole, text),
     )
 
 
@@ -109,11 +113,35 @@ def _pooled_of(table: Any, clip_ids: set[str]) -> Mapping[str, Vectors]:
     return dict(zip(rows.column("clip_id").to_pylist(), vectors_in(rows, "seen"), strict=True))
 
 
-def _frame_cosines(table: Any, pooled: Mapping[str, float], text: Vectors) -> Mapping[str, Vectors]:
-    """`(F,)` cosines of the text with the frames of each clip, given that with its pooled embedding."""
-    rows = rows_of_clips(table, pooled, ["clip_id", "frames"])
-    clip_ids, packed = rows.column("clip_id").to_pylist(), rows.column("frames").to_pylist()
-    counts = [num_packed(data, len(text)) for data in packed]
-    base = np.repeat(np.array([pooled[clip_id] for clip_id in clip_ids], np.float32), counts)
-    products = packed_products(b"".join(packed), base, text)
-    return dict(zip(clip_ids, np.split(products, np.cumsum(counts)[:-1]), strict=True)) if clip_ids else {}
+def _packed_clips(table: Any, clip_ids: Iterable[str], dimension: int) -> Mapping[str, PackedClip]:
+    rows = rows_of_clips(table, clip_ids, ["clip_id", "packed"])
+    pairs = zip(rows.column("clip_id").to_pylist(), rows.column("packed").to_pylist(), strict=True)
+    return {clip_id: split_clip(packed, dimension) for clip_id, packed in pairs}
+
+
+def _sense_cosines(
+    clips: Mapping[str, PackedClip], pooled: Mapping[str, float], text: Vectors
+) -> Mapping[str, SenseCosines]:
+    """What of the cosine with its pooled embedding each sense of a clip has added."""
+    audio = _products({clip_id: clip.audio for clip_id, clip in clips.items()}, pooled, text)
+    speech = _products({clip_id: clip.speech for clip_id, clip in clips.items()}, pooled, text)
+
+    def added(products: Mapping[str, Vectors], clip_id: str) -> float | None:
+        return float(products[clip_id][0]) if clip_id in products else None
+
+    return {clip_id: SenseCosines(pooled[clip_id], added(audio, clip_id), added(speech, clip_id)) for clip_id in clips}
+
+
+def _products(packed: Mapping[str, bytes], pooled: Mapping[str, float], text: Vectors) -> Mapping[str, Vectors]:
+    """Products of the text with the packed vectors of each clip that has some.
+
+    Args:
+        pooled: the cosine of the text with each clip's pooled embedding.
+    """
+    some = {clip_id: data for clip_id, data in packed.items() if data}
+    if not some:
+        return {}
+    counts = [num_packed(data, len(text)) for data in some.values()]
+    base = np.repeat(np.array([pooled[clip_id] for clip_id in some], np.float32), counts)
+    products = packed_products(b"".join(some.values()), base, text)
+    return dict(zip(some, np.split(products, np.cumsum(counts)[:-1]), strict=True))

@@ -6,7 +6,7 @@ computed by `savecli.search.exact`, and what the senses add was kept when the cl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,23 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from savecli.archive.analyzer import terms
-from savecli.archive.manifest import EncoderRecord, Sense
+from savecli.archive.manifest import EncoderRecord
 from savecli.archive.store import Archive
-from savecli.search.contributions import Contributions, read_contributions
+from savecli.search.contributions import Contributions, SenseContribution, read_contributions
 from savecli.search.exact import exact_logits, frame_logit
 from savecli.search.example import query_vectors
 from savecli.search.matching import QueryTerms, query_terms
 from savecli.search.rank import Basis
-from savecli.search.results import Answer, Moment, VideoHit
+from savecli.search.results import Answer, Moment
+from savecli.search.senses import SenseCosines, SenseShare, shares_of
 from savecli.search.terms import wanted_text
 
 if TYPE_CHECKING:
     from savecli.search.query import EncodeText, Request
 
 Vector = npt.NDArray[np.float32]
-
-# Share of a match from which on a sense is named; docs/search.md has how often that is right.
-LEAST_TELLING_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -41,22 +39,6 @@ class BestFrame:
     num_frames: int
     time_s: float
     cosine: float
-
-
-@dataclass(frozen=True)
-class SenseShare:
-    """What one sense adds to the cosine of query and clip.
-
-    Args:
-        share: of all that adds to it, 0 to 1; 0 for a sense that takes away.
-        gates: by fusion layer, how far it let the sense in, by attention and by feed-forward, in (-1, 1); none for
-            sight, which the others are let into.
-    """
-
-    sense: Sense
-    cosine: float
-    share: float
-    gates: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,45 +103,17 @@ def explain_answer(archive: Archive, request: Request, answer: Answer, encode_te
     return replace(answer, videos=videos)
 
 
-def with_senses(archive: Archive, hits: Sequence[VideoHit], vector: Vector) -> list[VideoHit]:
-    """The hits with what each sense adds to their match with a query `(D,)`; unchanged where no vector mixes senses."""
-    encoder = archive.manifest.encoder
-    tables = archive.vector_tables(encoder)
-    if encoder is None or tables is None or not encoder.is_fused:
-        return list(hits)
-    held = read_contributions(tables, _compared(moment.basis for hit in hits for moment in hit.moments))
-
-    def told(moment: Moment) -> Moment:
-        of_clip = held.get(moment.basis.clip_id) if moment.basis is not None else None
-        return moment if of_clip is None else replace(moment, senses=sense_shares(of_clip, vector))
-
-    return [replace(hit, moments=tuple(map(told, hit.moments))) for hit in hits]
-
-
-def named_senses(shares: Iterable[SenseShare]) -> tuple[Sense, ...]:
-    """The senses that a match is from, the strongest first."""
-    telling = [share for share in shares if share.share >= LEAST_TELLING_SHARE]
-    return tuple(share.sense for share in sorted(telling, key=lambda share: -share.share))
-
-
 def sense_shares(held: Contributions, vector: Vector) -> tuple[SenseShare, ...]:
     """What each sense of a clip adds to its cosine with a query `(D,)`; none for a sense it does not have."""
-    parts: dict[Sense, tuple[Vector, Vector | None]] = {"seen": (held.seen, None)}
-    if held.audio is not None:
-        parts["heard"] = (held.audio.vector, held.audio.gates)
-    if held.speech is not None:
-        parts["said"] = (held.speech.vector, held.speech.gates)
-    cosines = {sense: float(part @ vector) for sense, (part, _) in parts.items()}
-    whole = sum(max(cosine, 0.0) for cosine in cosines.values())
-    return tuple(
-        SenseShare(
-            sense,
-            cosines[sense],
-            max(cosines[sense], 0.0) / whole if whole else 0.0,
-            () if gates is None else tuple((float(attention), float(feed)) for attention, feed in gates),
-        )
-        for sense, (_, gates) in parts.items()
-    )
+    heard = None if held.audio is None else float(held.audio.vector @ vector)
+    said = None if held.speech is None else float(held.speech.vector @ vector)
+    gates = {"heard": _gates(held.audio), "said": _gates(held.speech)}
+    shares = shares_of(SenseCosines(float(held.pooled @ vector), heard, said))
+    return tuple(replace(share, gates=gates.get(share.sense, ())) for share in shares)
+
+
+def _gates(part: SenseContribution | None) -> tuple[tuple[float, float], ...]:
+    return () if part is None else tuple((float(attention), float(feed)) for attention, feed in part.gates)
 
 
 def _similarities(archive: Archive, bases: Iterable[Basis], vector: Vector) -> dict[str, Similarity]:

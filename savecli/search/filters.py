@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,11 @@ class Eligible:
     condition: str | None
     own_clips: frozenset[str] = frozenset()
 
+    @property
+    def is_nobody(self) -> bool:
+        """Whether no video may be found."""
+        return self.condition == sql_in("video_id", ())
+
     def files(self, archive: Archive, video_ids: Iterable[str]) -> dict[str, list[VideoRow]]:
         """The files that qualify, by content and in order of path; a content without any is left out."""
         found = archive.videos.search().where(sql_in("video_id", set(video_ids))).select([*COLUMNS, "title"]).to_arrow()
@@ -63,9 +69,8 @@ class Eligible:
 def eligible_videos(archive: Archive, filters: Filters) -> Eligible:
     """What `filters` leave, as a condition of as few ids as possible: long lists slow a search down."""
     if filters == Filters():
-        gone = _ids(archive, "is_missing = true")
-        out = gone - _ids(archive, f"is_missing = false AND {sql_in('video_id', gone)}") if gone else gone
-        return Eligible(filters, f"NOT ({sql_in('video_id', out)})" if out else None)
+        gone = archive.of_videos(_gone)
+        return Eligible(filters, f"NOT ({sql_in('video_id', gone)})" if gone else None)
     files = archive.of_videos(read_catalogue)
     allowed = _allowed(files, filters)
     kept = set(files.video_ids[allowed])
@@ -76,8 +81,14 @@ def eligible_videos(archive: Archive, filters: Filters) -> Eligible:
     return Eligible(filters, shorter)
 
 
-def _ids(archive: Archive, where: str) -> set[str]:
-    return {row.video_id for row in archive.video_rows(where, columns=("path", "video_id"))}
+def _gone(videos: Any) -> frozenset[str]:
+    """Contents that no file has any more."""
+    gone = _ids(videos, "is_missing = true")
+    return gone - _ids(videos, f"is_missing = false AND {sql_in('video_id', gone)}") if gone else gone
+
+
+def _ids(videos: Any, where: str) -> frozenset[str]:
+    return frozenset(videos.search().where(where).select(["video_id"]).to_arrow().column("video_id").to_pylist())
 
 
 def _allowed(files: Catalogue, filters: Filters) -> Mask:

@@ -30,7 +30,7 @@ from savecli.search.rank import ScoredVideo, contenders, group_by_video, score_c
 from savecli.search.terms import Term
 
 # Clips found by their words whose vectors are looked at as well, where these did not find them.
-NUM_WORDS_COMPARED = 50
+NUM_WORDS_COMPARED = 20
 # Videos completed for each that is asked for, as some are taken out that nobody can see.
 _SPARE = 3
 
@@ -72,6 +72,8 @@ def search_hybrid(archive: Archive, query: HybridQuery, eligible: Eligible) -> F
 
     Candidates are scored by their ids first. Only then are rows read, of the few that can come to be shown.
     """
+    if eligible.is_nobody:
+        return Found([], {})
     candidates = find_candidates(archive, query, eligible)
     scored = score_clips(candidates, _known_clips(candidates), query.matching)
     videos = contenders(scored, limit=_SPARE * query.limit)
@@ -105,7 +107,7 @@ def find_candidates(archive: Archive, query: HybridQuery, eligible: Eligible) ->
         if "named" in query.signals:
             named = pool.submit(videos_by_name, archive, query.terms, eligible, count=count)
         if "said" in query.signals:
-            candidates.said = clips_by_words(archive, query.terms, eligible, count=count)
+            candidates.said = clips_by_words(archive, query.terms, eligible, count=count // 2)
         if "named" in query.signals:
             candidates.named = named.result()
     if encoder is None or tables is None:

@@ -38,6 +38,8 @@ def find_phrase(archive: Archive, phrase: str, eligible: Eligible, *, limit: int
 
     The whole transcript of a video is one document of the index, so no border hides a phrase.
     """
+    if eligible.is_nobody:
+        return []
     wanted = _exact_terms(phrase, archive.manifest.language)
     query = archive.videos.search(PhraseQuery(phrase, "transcript"), query_type="fts").limit(_no_limit(archive))
     if eligible.condition is not None:

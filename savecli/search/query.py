@@ -17,7 +17,6 @@ from savecli.core.errors import UsageError
 from savecli.search.candidates import Signal, is_searchable
 from savecli.search.confidence import Level
 from savecli.search.example import Example, QueryVectors, check_examples, query_vectors
-from savecli.search.explain import with_senses
 from savecli.search.filters import Filters, eligible_videos
 from savecli.search.hybrid import Found, HybridQuery, search_hybrid
 from savecli.search.matching import QueryTerms, query_terms
@@ -83,7 +82,6 @@ def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText
     own = frozenset[str]().union(*(example.own_clips for example in request.examples))
     eligible = replace(eligible_videos(archive, request.filters), own_clips=own)
     query = query_terms(wanted_text(request.weighted), language=archive.manifest.language)
-    vectors = QueryVectors(None, None)
     if request.is_phrase:
         phrases = find_phrase(archive, request.text, eligible, limit=request.limit)
         found = Found(phrases, eligible.files(archive, [video.video_id for video in phrases]))
@@ -97,8 +95,6 @@ def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText
     hits = [_hit(video, query, found.files[video.video_id], rank) for rank, video in enumerate(shown, start=1)]
     if request.examples:
         hits = [_unjudged(hit) for hit in hits]
-    if vectors.seen is not None:
-        hits = with_senses(archive, hits, vectors.seen.unit)
     return Answer(
         query=request.text,
         encoder=archive.manifest.encoder.name if archive.manifest.encoder else "words",

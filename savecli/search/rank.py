@@ -14,6 +14,7 @@ from savecli.search.candidates import Candidates
 from savecli.search.confidence import Level, confidence_of, joint_level, words_level
 from savecli.search.matching import QueryTerms, coverage, evidence, match_spans, matched_terms
 from savecli.search.results import Moment, Ranks
+from savecli.search.senses import SenseShare, shares_of
 from savecli.search.snippets import make_snippet
 
 # Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): score = sum of 1 / (K + rank). K and the weights are
@@ -76,6 +77,7 @@ class ScoredClip:
     parts: tuple[Part, ...]
     matched: frozenset[str]
     logit: float | None = None
+    senses: tuple[SenseShare, ...] = ()
 
     @cached_property
     def score(self) -> float:
@@ -162,7 +164,9 @@ def score_clips(candidates: Candidates, clips: Iterable[ClipRow], query: QueryTe
             said=said_rank.get(clip.clip_id),
             named=named_rank.get(clip.video_id),
         )
-        return ScoredClip(clip, ranks, tuple(parts), matched, logits.get(clip.clip_id))
+        cosines = candidates.seen.senses.get(clip.clip_id)
+        senses = shares_of(cosines) if cosines is not None and candidates.is_fused else ()
+        return ScoredClip(clip, ranks, tuple(parts), matched, logits.get(clip.clip_id), senses)
 
     return [scored(clip) for clip in clips]
 
@@ -257,6 +261,7 @@ def _moment(group: list[ScoredClip], query: QueryTerms) -> ScoredMoment:
         confidence=confidence_of(level),
         ranks=_best_ranks(clip.ranks for clip in group),
         logit=max((clip.logit for clip in group if clip.logit is not None), default=None),
+        senses=best.senses,
         basis=Basis(best.clip.clip_id, Span(best.clip.start_s, best.clip.end_s), best.parts, matched, gain),
     )
     return ScoredMoment(moment, level, text, matched)

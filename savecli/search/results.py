@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from savecli.search.example import Example
-    from savecli.search.explain import Explanation, SenseShare
+    from savecli.search.explain import Explanation
     from savecli.search.rank import Basis
+    from savecli.search.senses import SenseShare
     from savecli.search.terms import Term
 
 Confidence = Literal["high", "medium", "low"]

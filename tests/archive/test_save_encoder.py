@@ -18,6 +18,7 @@ from savecli.archive.plan import Todo
 from savecli.archive.prepare import ClipReady, prepare_again, prepare_video
 from savecli.archive.save_encoder import SaveEncoder, load_save_encoder
 from savecli.archive.schema import SCHEMA_VERSION, ClipRow
+from savecli.archive.store import open_archive
 from savecli.core.errors import UsageError, WeightsError
 from savecli.core.records import NO_SPEECH, ClipInput, Transcript, VideoFile, VideoInfo
 from savecli.datasets.base import Caption, DatasetClip
@@ -254,6 +255,7 @@ def test_tables_of_an_older_form_are_made_anew(folders, tmp_path):
     name = made.frames.name
     old = pa.schema([("clip_id", pa.string()), ("video_id", pa.string()), ("embeddings", pa.large_binary())])
     lancedb.connect(str(archive.folder)).create_table(name, schema=old, mode="overwrite")
+    archive = open_archive(archive.folder)
     assert archive.vector_tables(record) is None
     assert archive.make_vector_tables(record).frames.schema.names == made.frames.schema.names
 

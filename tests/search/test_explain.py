@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from savecli.search.contributions import Contributions, SenseContribution
-from savecli.search.explain import SenseShare, named_senses, sense_shares
+from savecli.search.explain import sense_shares
+from savecli.search.senses import SenseShare, named_senses
 
 
 def test_shares_are_of_what_adds_and_cosines_sum_up() -> None:
