@@ -21,9 +21,11 @@ from savecli.archive.store import KEEP_VERSIONS, Archive, VectorTables
 
 log = logging.getLogger(__name__)
 
-# Below this a flat scan is exact and takes a few milliseconds; above it IVF_RQ is built in seconds and found
-# 0.99 of the true neighbours with the probes that `search` uses.
+# Below this a flat scan is exact and takes a few milliseconds.
 MIN_ROWS_FOR_VECTOR_INDEX = 50_000
+# With one bit of each number 0.94 of the best were among 200 candidates of a million clips, however much of the index was
+# looked through; with four, 0.99, without reading a vector to make sure (benchmarks/RESULTS.md).
+_BITS_PER_NUMBER = 4
 MIN_ROWS_FOR_KEY_INDEX = 20_000
 # When a table is compacted; see `is_due`. Merges (a row of `videos`) slow down with every small fragment: 17 ms at 100
 # of them, 326 ms at 2,000.
@@ -163,7 +165,7 @@ def _build_vector_index(table: Any, column: str, num_rows: int) -> None:
     """Build it in one step beside the old one, which answers until then."""
     old = _index_names(table, column)
     partitions = max(16, round(num_rows**0.5 / 2))
-    config = IvfRq(distance_type="cosine", num_partitions=partitions)
+    config = IvfRq(distance_type="cosine", num_partitions=partitions, num_bits=_BITS_PER_NUMBER)
     name = f"{column}_built_at_{num_rows}"
     table.create_index(column, config=config, name=name, replace=name in old)
     for other in old:

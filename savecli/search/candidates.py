@@ -27,7 +27,7 @@ MIN_CANDIDATES = 200
 # A filtered search through a vector index returns too few rows unless the probes are set; up to this many rows an
 # exact scan of what passed the filter is as fast and misses nothing.
 MAX_EXACT_ROWS = 20_000
-NUM_PROBES = 60
+NUM_PROBES = 120
 
 Signal = Literal["seen", "said", "named"]
 
