@@ -168,7 +168,7 @@ def size_on_disk(folder: Path) -> int:
     """Bytes of all files that the present version needs."""
     archive = open_archive(folder)
     for name in archive.table_names():
-        archive.open_table(name).cleanup_old_versions(timedelta(0), delete_unverified=True)
+        archive.open_table(name).optimize(cleanup_older_than=timedelta(milliseconds=1), delete_unverified=True)
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
