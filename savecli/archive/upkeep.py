@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 # Below this a flat scan is exact and takes a few milliseconds.
 MIN_ROWS_FOR_VECTOR_INDEX = 50_000
-# With one bit of each number 0.94 of the best were among 200 candidates of a million clips, however much of the index was
-# looked through; with four, 0.99, without reading a vector to make sure (benchmarks/RESULTS.md).
+# With one bit of each number 0.94 of the best were among 200 candidates of a million clips, however much of the index
+# was looked through; with four, 0.99, without reading a vector to make sure (benchmarks/RESULTS.md).
 _BITS_PER_NUMBER = 4
 MIN_ROWS_FOR_KEY_INDEX = 20_000
 # When a table is compacted; see `is_due`. Merges (a row of `videos`) slow down with every small fragment: 17 ms at 100

@@ -85,7 +85,7 @@ class TestChoosing:
         choice = resolve_encoder("auto", hub=Hub(offline=True, cache_dir=tmp_path))
         assert choice.name == "words"
         assert choice.reason == "CLIP weights are not here and the hub cannot be reached (--offline forbids downloads)"
-        assert "save models pull clip`, then `save index --encoder clip --rebuild" in choice.better
+        assert "save models pull clip`, then `save index --encoder clip" in choice.better
 
     def test_auto_takes_clip_when_it_can_be_downloaded_or_is_here(self, tmp_path, monkeypatch):
         monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)

@@ -50,7 +50,7 @@ class Save:
             cwd=cwd or self.home,
             env=self.environment(**env),
             stdin=subprocess.DEVNULL,
-            timeout=120,
+            timeout=240,
         )
         outcome = Outcome(done.returncode, done.stdout, done.stderr)
         assert code is None or outcome.code == code, f"exit {outcome.code}\n{outcome.out}\n{outcome.err}"

@@ -71,7 +71,7 @@ def test_a_request_to_end_saves_first(save: Save, world: Path, tmp_path: Path) -
     while time.monotonic() < deadline and not (metrics.exists() and metrics.read_text().count('"kind": "step"') > 3):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Stopped" in said
     assert "Traceback" not in said
@@ -86,7 +86,7 @@ def test_the_documented_command_trains_in_two_processes(save: Save, world: Path,
         env=save.environment(PYTHONPATH=str(Path(__file__).parents[2])),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["num_clips"] == 18
