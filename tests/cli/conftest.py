@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -55,6 +56,25 @@ class Save:
         outcome = Outcome(done.returncode, done.stdout, done.stderr)
         assert code is None or outcome.code == code, f"exit {outcome.code}\n{outcome.out}\n{outcome.err}"
         return outcome
+
+    def on_a_full_disk(self, *arguments: str | Path, most_bytes: int) -> Outcome:
+        """Run where no file can grow beyond `most_bytes`, as on a disk that fills up; it must fail with code 1."""
+
+        def limit_file_size() -> None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
+        done = subprocess.run(
+            [SAVE, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            preexec_fn=limit_file_size,
+            timeout=120,
+        )
+        assert done.returncode == 1, done.stderr
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str | Path, **env: str) -> subprocess.Popen[str]:
         """Start without waiting, in a process group of its own."""

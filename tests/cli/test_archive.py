@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
-import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,7 @@ from savecli.archive.lock import writing
 from savecli.archive.store import open_archive
 from savecli.cli.main import save as save_command
 from savecli.core.errors import SaveError, UsageError
-from tests.cli.conftest import SAVE, Library, Save
+from tests.cli.conftest import Library, Save
 from tests.make_checkpoint import make_checkpoint
 
 Command = Callable[..., str]
@@ -164,20 +161,8 @@ def test_nothing_is_overwritten(save: Save, spoken: Library, tmp_path: Path) -> 
 
 
 def test_a_full_disk_leaves_no_half_export(save: Save, spoken: Library, tmp_path: Path) -> None:
-    def limit_file_size() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
-
-    done = subprocess.run(
-        [SAVE, "archive", "export", tmp_path / "parquet"],
-        env=save.environment(),
-        capture_output=True,
-        text=True,
-        preexec_fn=limit_file_size,
-        timeout=60,
-    )
-    assert done.returncode == 1, done.stderr
-    assert "is full" in done.stderr
+    done = save.on_a_full_disk("archive", "export", tmp_path / "parquet", most_bytes=1500)
+    assert "is full" in done.err
     assert not list(tmp_path.glob("parquet*"))
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import pytest
 from savecli.archive.create import create_archive
 from savecli.archive.lock import writing
 from savecli.core.errors import SaveError
-from tests.cli.conftest import SAVE, Library, Save, kill
+from tests.cli.conftest import Library, Save, kill
 
 
 def contents(save: Save) -> dict[str, Any]:
@@ -110,21 +108,9 @@ def test_a_full_disk_is_told_and_what_was_committed_stays(save: Save, library: L
     save.index(library.folder)
     library.add("b.mp4", "word two|" + "|".join(f"word{n} {'x' * 30}" for n in range(3000)), duration_s=2)
 
-    def limit_file_size() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-    done = subprocess.run(
-        [SAVE, "index", "--speech", "subtitles", library.folder],
-        env=save.environment(),
-        capture_output=True,
-        text=True,
-        preexec_fn=limit_file_size,
-        timeout=60,
-    )
-    assert done.returncode == 1, done.stderr
-    assert "the disk of the archive is full" in done.stderr
-    assert "every video indexed so far is kept" in done.stderr
+    done = save.on_a_full_disk("index", "--speech", "subtitles", library.folder, most_bytes=20_000)
+    assert "the disk of the archive is full" in done.err
+    assert "every video indexed so far is kept" in done.err
     assert [Path(hit["path"]).name for hit in save.videos("one")] == ["a.mp4"]
     save.index(library.folder)
     assert save.videos("two")
