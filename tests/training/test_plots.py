@@ -25,7 +25,6 @@ def test_the_curve_goes_through_the_reported_recall_and_never_falls() -> None:
 
 @pytest.mark.parametrize("gates", ["some", "none", "closed"])
 def test_pictures_are_written_with_and_without_gates(tmp_path, gates) -> None:
-    pytest.importorskip("matplotlib")
     evaluation = built_evaluation()
     held = {"some": evaluation.gates, "none": {}, "closed": {"audio": np.zeros((12, 2, 2), np.float32)}}[gates]
     evaluation = replace(evaluation, gates=held)
@@ -38,6 +37,5 @@ def test_pictures_are_written_with_and_without_gates(tmp_path, gates) -> None:
 def test_what_cannot_be_plotted_is_said_before(tmp_path) -> None:
     with pytest.raises(UsageError, match=r"it ends in `.pdf`; allowed: .png, .svg"):
         check_plot(tmp_path / "a.pdf")
-    pytest.importorskip("matplotlib")
     with pytest.raises(SaveError, match="cannot write"):
         plot_evaluation(built_evaluation(), tmp_path / "no/such/folder.png")
