@@ -21,6 +21,7 @@ from savecli.cli.open import open_hit
 from savecli.cli.query import query
 from savecli.cli.remove import remove
 from savecli.cli.shell import shell
+from savecli.cli.startup import put_off_cloud_client
 from savecli.cli.status import status
 from savecli.cli.train import train
 from savecli.cli.why import why
@@ -83,13 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _prepare_process() -> None:
-    """Settings of libraries that only the environment takes, and output that can print any file name."""
+    """Settings of libraries that only the environment takes, a light start, output that can print any file name."""
     for name, value in (
         ("LANCEDB_LOG", "error"),
         ("HF_HUB_DISABLE_TELEMETRY", "1"),
         ("TOKENIZERS_PARALLELISM", "false"),
     ):
         os.environ.setdefault(name, value)
+    put_off_cloud_client()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
