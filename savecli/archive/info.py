@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,8 @@ from typing import Any, Literal
 from savecli.archive.calibration import read_calibration
 from savecli.archive.disk import size_on_disk
 from savecli.archive.manifest import EncoderRecord
+from savecli.archive.paths import real_path
+from savecli.archive.plan import is_gone
 from savecli.archive.reencoding import Reencoding, unfinished_reencoding
 from savecli.archive.store import Archive
 from savecli.archive.text_side import read_text_files
@@ -47,20 +50,26 @@ class TableFacts:
     indexes: tuple[IndexFacts, ...]
 
 
+@dataclass(frozen=True)
+class RootFacts:
+    """A folder or file that was given to `save index`, and whether it is there now."""
+
+    path: Path
+    is_offline: bool
+
+
 @dataclass(frozen=True, kw_only=True)
-class ArchiveFacts:
-    """What an archive holds.
+class ArchiveContents:
+    """What an archive holds, as far as it can be told without looking into its tables.
 
     Args:
         num_videos: files; copies count each.
         hours: of different contents.
-        reencoding: whose vectors are being filled in; None for nobody's.
-        text_side: what answers a query: files of the archive, torch, nothing yet, or no vectors at all.
-        is_calibrated: whether a hit of the vectors can be believed.
+        next_encoder: whose vectors an unfinished re-encoding is filling in.
+        speech_sources: how many different contents have their words from each kind of source.
     """
 
     folder: Path
-    schema_version: int
     num_videos: int
     num_missing: int
     num_failed: int
@@ -68,11 +77,10 @@ class ArchiveFacts:
     hours: float
     language: str
     encoder: EncoderRecord | None
-    reencoding: Reencoding | None
-    text_side: TextSide
-    is_calibrated: bool
+    next_encoder: EncoderRecord | None
+    speech_sources: dict[str, int]
     size_bytes: int
-    tables: tuple[TableFacts, ...]
+    roots: tuple[RootFacts, ...]
 
     @property
     def bytes_per_clip(self) -> int:
@@ -80,25 +88,55 @@ class ArchiveFacts:
         return round(self.size_bytes / self.num_clips) if self.num_clips else 0
 
 
-def archive_facts(archive: Archive) -> ArchiveFacts:
+@dataclass(frozen=True, kw_only=True)
+class ArchiveFacts:
+    """What an archive holds, and how.
+
+    Args:
+        reencoding: how far it has come; None when the archive has one encoder.
+        text_side: what answers a query: files of the archive, torch, nothing yet, or no vectors at all.
+        is_calibrated: whether a hit of the vectors can be believed.
+    """
+
+    contents: ArchiveContents
+    schema_version: int
+    reencoding: Reencoding | None
+    text_side: TextSide
+    is_calibrated: bool
+    tables: tuple[TableFacts, ...]
+
+
+def archive_contents(archive: Archive) -> ArchiveContents:
     """What the archive holds at this moment."""
-    rows = archive.video_rows(columns=["path", "video_id", "duration_s", "is_missing"])
+    rows = archive.video_rows(columns=["path", "video_id", "duration_s", "is_missing", "speech_source"])
+    contents = {row.video_id: row for row in rows}.values()
     manifest = archive.manifest
-    record = manifest.encoder
-    return ArchiveFacts(
+    roots = [(real_path(root.path), root.is_offline) for root in manifest.roots]
+    return ArchiveContents(
         folder=archive.folder,
-        schema_version=manifest.schema_version,
         num_videos=len(rows),
         num_missing=sum(row.is_missing for row in rows),
         num_failed=archive.failures.count_rows(),
         num_clips=archive.clips.count_rows(),
-        hours=sum({row.video_id: row.duration_s for row in rows}.values()) / 3600,
+        hours=sum(row.duration_s for row in contents) / 3600,
         language=manifest.language,
-        encoder=record,
+        encoder=manifest.encoder,
+        next_encoder=manifest.next_encoder,
+        speech_sources=dict(sorted(Counter(row.speech_source.partition(":")[0] for row in contents).items())),
+        size_bytes=size_on_disk(archive.folder),
+        roots=tuple(RootFacts(path, is_offline or is_gone(path)) for path, is_offline in roots),
+    )
+
+
+def archive_facts(archive: Archive) -> ArchiveFacts:
+    """What the archive holds at this moment, table by table."""
+    record = archive.manifest.encoder
+    return ArchiveFacts(
+        contents=archive_contents(archive),
+        schema_version=archive.manifest.schema_version,
         reencoding=unfinished_reencoding(archive),
         text_side=_text_side(archive, record),
         is_calibrated=record is not None and record.dimension > 0 and read_calibration(archive, record) is not None,
-        size_bytes=size_on_disk(archive.folder),
         tables=tuple(_table_facts(archive.open_table(name), name) for name in archive.table_names()),
     )
 

@@ -49,10 +49,11 @@ def info(archive_folder: Path, as_json: bool) -> int:
 def _lines(facts: ArchiveFacts) -> Iterator[tuple[str, str]]:
     from savecli.cli.render import count, length, one_line, size
 
-    yield "archive", f"{one_line(str(facts.folder))} (schema {facts.schema_version})"
-    videos = count(facts.num_videos, "video") + (f", {facts.num_missing} missing" if facts.num_missing else "")
-    yield "holds", f"{videos} · {length(facts.hours * 3600)} · {count(facts.num_clips, 'clip')}"
-    encoder = facts.encoder
+    contents = facts.contents
+    yield "archive", f"{one_line(str(contents.folder))} (schema {facts.schema_version})"
+    videos = count(contents.num_videos, "video") + (f", {contents.num_missing} missing" if contents.num_missing else "")
+    yield "holds", f"{videos} · {length(contents.hours * 3600)} · {count(contents.num_clips, 'clip')}"
+    encoder = contents.encoder
     if encoder is None:
         yield "encoder", "none yet"
     elif encoder.dimension == 0:
@@ -65,8 +66,8 @@ def _lines(facts: ArchiveFacts) -> Iterator[tuple[str, str]]:
     yield "queries", _TEXT_SIDES[facts.text_side]
     if facts.text_side != "none":
         yield "calibrated", "yes" if facts.is_calibrated else "no, what is only seen is of low confidence"
-    yield "words", f"stemmed as {facts.language}"
-    yield "on disk", f"{size(facts.size_bytes)}, {size(facts.bytes_per_clip)} a clip"
+    yield "words", f"stemmed as {contents.language}"
+    yield "on disk", f"{size(contents.size_bytes)}, {size(contents.bytes_per_clip)} a clip"
 
 
 def _row(table: TableFacts) -> tuple[str, ...]:
@@ -84,18 +85,18 @@ def _index_rows(tables: Sequence[TableFacts]) -> Iterator[tuple[str, ...]]:
 def _document(facts: ArchiveFacts) -> dict[str, Any]:
     from dataclasses import asdict
 
-    reencoding = facts.reencoding
+    contents, reencoding = facts.contents, facts.reencoding
     return {
         "schema": 1,
-        "archive": str(facts.folder),
+        "archive": str(contents.folder),
         "archive_schema": facts.schema_version,
-        "videos": facts.num_videos,
-        "missing": facts.num_missing,
-        "failed": facts.num_failed,
-        "clips": facts.num_clips,
-        "hours": round(facts.hours, 3),
-        "language": facts.language,
-        "encoder": facts.encoder and asdict(facts.encoder),
+        "videos": contents.num_videos,
+        "missing": contents.num_missing,
+        "failed": contents.num_failed,
+        "clips": contents.num_clips,
+        "hours": round(contents.hours, 3),
+        "language": contents.language,
+        "encoder": contents.encoder and asdict(contents.encoder),
         "next_encoder": reencoding
         and {
             "name": reencoding.record.name,
@@ -104,7 +105,7 @@ def _document(facts: ArchiveFacts) -> dict[str, Any]:
         },
         "text_side": facts.text_side,
         "is_calibrated": facts.is_calibrated,
-        "size_bytes": facts.size_bytes,
-        "bytes_per_clip": facts.bytes_per_clip,
+        "size_bytes": contents.size_bytes,
+        "bytes_per_clip": contents.bytes_per_clip,
         "tables": [asdict(table) for table in facts.tables],
     }

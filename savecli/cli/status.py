@@ -11,6 +11,7 @@ import click
 from savecli.cli.options import archive_option, json_option
 
 if TYPE_CHECKING:
+    from savecli.archive.info import ArchiveContents
     from savecli.archive.store import Archive
 
 
@@ -20,70 +21,62 @@ if TYPE_CHECKING:
 @json_option
 def status(archive_folder: Path, failed: bool, as_json: bool) -> int:
     """Show what the archive holds: videos, hours, clips, encoder, sizes, folders."""
+    from savecli.archive.info import archive_contents
     from savecli.archive.store import open_archive
 
     archive = open_archive(archive_folder)
     if failed:
         _show_failures(archive, as_json=as_json)
         return 0
-    facts = _facts(archive)
+    contents = archive_contents(archive)
     if as_json:
-        click.echo(json.dumps({"schema": 1, **facts}, indent=2))
+        click.echo(json.dumps(_document(contents), indent=2))
     else:
-        for line in _lines(facts):
+        for line in _lines(contents):
             click.echo(line)
     return 0
 
 
-def _facts(archive: Archive) -> dict[str, Any]:
-    from savecli.archive.disk import size_on_disk
-    from savecli.archive.plan import is_gone
-
-    rows = archive.video_rows()
-    contents = {row.video_id: row for row in rows}.values()
-    sources: dict[str, int] = {}
-    for row in contents:
-        kind = row.speech_source.partition(":")[0]
-        sources[kind] = sources.get(kind, 0) + 1
-    manifest = archive.manifest
-    return {
-        "archive": str(archive.folder),
-        "videos": len(rows),
-        "missing": sum(row.is_missing for row in rows),
-        "hours": round(sum(row.duration_s for row in contents) / 3600, 3),
-        "clips": archive.clips.count_rows(),
-        "failed": archive.failures.count_rows(),
-        "encoder": manifest.encoder and manifest.encoder.name,
-        "next_encoder": manifest.next_encoder and manifest.next_encoder.name,
-        "language": manifest.language,
-        "speech": dict(sorted(sources.items())),
-        "size_bytes": size_on_disk(archive.folder),
-        "roots": [
-            {"path": root.path, "offline": root.is_offline or is_gone(Path(root.path))} for root in manifest.roots
-        ],
-    }
-
-
-def _lines(facts: dict[str, Any]) -> list[str]:
+def _lines(contents: ArchiveContents) -> list[str]:
     from savecli.cli.render import count, length, one_line, size
 
-    videos = count(facts["videos"], "video")
-    if facts["missing"]:
-        videos += f", {facts['missing']} of them missing (save remove --missing)"
-    encoder = facts["encoder"] or "none yet"
-    if facts["next_encoder"]:
-        encoder += f" (re-encoding to {facts['next_encoder']} is unfinished: save index goes on)"
+    videos = count(contents.num_videos, "video")
+    if contents.num_missing:
+        videos += f", {contents.num_missing} of them missing (save remove --missing)"
+    encoder = contents.encoder.name if contents.encoder else "none yet"
+    if contents.next_encoder:
+        encoder += f" (re-encoding to {contents.next_encoder.name} is unfinished: save index goes on)"
+    sources = contents.speech_sources
     table = [
-        ("archive", facts["archive"]),
-        ("holds", f"{videos} · {length(facts['hours'] * 3600)} · {count(facts['clips'], 'clip')}"),
+        ("archive", str(contents.folder)),
+        ("holds", f"{videos} · {length(contents.hours * 3600)} · {count(contents.num_clips, 'clip')}"),
         ("encoder", encoder),
-        ("speech", ", ".join(f"{number} {kind}" for kind, number in facts["speech"].items()) or "–"),
-        ("on disk", size(facts["size_bytes"])),
-        ("failed", f"{facts['failed']} (save status --failed)" if facts["failed"] else "0"),
+        ("speech", ", ".join(f"{number} {kind}" for kind, number in sources.items()) or "–"),
+        ("on disk", size(contents.size_bytes)),
+        ("failed", f"{contents.num_failed} (save status --failed)" if contents.num_failed else "0"),
     ]
-    table += [("folder", one_line(root["path"]) + (" (offline)" if root["offline"] else "")) for root in facts["roots"]]
+    for root in contents.roots:
+        table.append(("folder", one_line(str(root.path)) + (" (offline)" if root.is_offline else "")))
     width = max(len(name) for name, _ in table)
     return [f"{name:<{width}}  {value}" for name, value in table]
+
+
+def _document(contents: ArchiveContents) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "archive": str(contents.folder),
+        "videos": contents.num_videos,
+        "missing": contents.num_missing,
+        "hours": round(contents.hours, 3),
+        "clips": contents.num_clips,
+        "failed": contents.num_failed,
+        "encoder": contents.encoder and contents.encoder.name,
+        "next_encoder": contents.next_encoder and contents.next_encoder.name,
+        "language": contents.language,
+        "speech": contents.speech_sources,
+        "size_bytes": contents.size_bytes,
+        "roots": [{"path": str(root.path), "offline": root.is_offline} for root in contents.roots],
+    }
 
 
 def _show_failures(archive: Archive, *, as_json: bool) -> None:
