@@ -13,6 +13,8 @@ from tests.make_media import make_video
 
 # SVT-AV1 writes a banner per encoder to stderr unless told to speak of errors only.
 os.environ.setdefault("SVT_LOG", "1")
+# Tests run side by side: more threads than cores would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 GOLDEN = Path(__file__).resolve().parent / "data/golden"

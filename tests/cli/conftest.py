@@ -92,7 +92,7 @@ class Save:
     def environment(self, **env: str) -> dict[str, str]:
         kept = {
             name: os.environ[name]
-            for name in ("PATH", "PYTHONPATH", "LANG", "TMPDIR", "SYSTEMROOT")
+            for name in ("PATH", "PYTHONPATH", "LANG", "TMPDIR", "SYSTEMROOT", "OMP_NUM_THREADS")
             if name in os.environ
         }
         return {

@@ -30,9 +30,6 @@ def test_the_database_does_without_its_cloud_client_until_it_is_asked_for() -> N
 
 def test_a_client_that_is_imported_already_stays() -> None:
     told = told_by(
-        "import lancedb\n"
-        "kept = sys.modules[client]\n"
-        "put_off_cloud_client()\n"
-        "print(sys.modules[client] is kept)\n"
+        "import lancedb\nkept = sys.modules[client]\nput_off_cloud_client()\nprint(sys.modules[client] is kept)\n"
     )
     assert told == "True"

@@ -21,12 +21,6 @@ from tests.cli.conftest import Save
 QUICK = ("--set", "batch_size=16", "--set", "precision=fp32")
 
 
-@pytest.fixture(autouse=True)
-def one_thread(save: Save) -> None:
-    """Tests run side by side: more threads than cores would only wait for each other."""
-    save.env["OMP_NUM_THREADS"] = "1"
-
-
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A drawn world of a hundred clips."""
