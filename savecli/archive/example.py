@@ -18,11 +18,11 @@ from savecli.archive.speech import SpeechTrack
 from savecli.archive.store import Archive, sql_in
 from savecli.core.errors import MediaError, UsageError
 from savecli.core.records import AudioStream, ClipInput, InputNeeds, Span, VideoInfo
-from savecli.features.inputs import read_clip_waveform, spread_frames
+from savecli.features.inputs import read_clip_waveform
 from savecli.media.audio import Waveform
 from savecli.media.clips import read_clips
 from savecli.media.container import open_media
-from savecli.media.frames import read_frames
+from savecli.media.frames import read_frames, spread_frames
 from savecli.media.probe import probe_video
 from savecli.media.spans import MAX_CLIP_S
 from savecli.transcript.choose import SpeechConfig, build_transcriber
@@ -82,7 +82,7 @@ def file_clip(
     frames = spread_frames(path, place, num_frames=needs.num_frames, short_side=needs.short_side)
     rate_hz = needs.audio_rate_hz
     waveform = None if rate_hz is None else read_clip_waveform(path, place, rate_hz=rate_hz)
-    return FileClip(ClipInput(place, tuple(frames), speech, waveform), video_id)
+    return FileClip(ClipInput(place, frames, speech, waveform), video_id)
 
 
 def kept_words(archive: Archive, video_id: str, span: Span) -> str:

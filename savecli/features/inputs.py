@@ -26,9 +26,8 @@ from savecli.features.pixels import Interpolation, ResizeMode, square_pixels
 from savecli.features.whisper_mel import whisper_log_mel
 from savecli.media.audio import Waveform, read_audio
 from savecli.media.container import audio_stream, open_media
-from savecli.media.frames import read_frames
+from savecli.media.frames import spread_frames
 from savecli.media.probe import measured_duration_s, probe_video
-from savecli.media.sampling import uniform_times
 from savecli.transcript.base import timed_words
 
 Pixels = npt.NDArray[np.uint8]
@@ -86,7 +85,7 @@ def read_clip_frames(path: Path, span: Span | None, form: FrameFormat) -> Pixels
     Raises:
         MediaError: the file cannot be read, or no frame of the clip can be decoded.
     """
-    frames = spread_frames(path, span, num_frames=form.num_frames, short_side=form.image_size)
+    frames = spread_frames(path, clip_span(path, span), num_frames=form.num_frames, short_side=form.image_size)
     return square_frames(frames, form)
 
 
@@ -98,33 +97,9 @@ def square_frames(frames: Sequence[Frame], form: FrameFormat) -> Pixels:
 
 def read_clip_pictures(path: Path, span: Span | None, *, num_frames: int, short_side: int) -> Pixels:
     """`(F, H, W, 3)` uint8 RGB frames as `read_clip_frames` takes them, uncut; of the first one's size only."""
-    frames = spread_frames(path, span, num_frames=num_frames, short_side=short_side)
+    frames = spread_frames(path, clip_span(path, span), num_frames=num_frames, short_side=short_side)
     shape = frames[0].pixels.shape
     return np.stack([frame.pixels for frame in frames if frame.pixels.shape == shape])
-
-
-def spread_frames(path: Path, span: Span | None, *, num_frames: int, short_side: int) -> list[Frame]:
-    """Frames spread evenly over a clip, at least one and each once; fewer where the clip has fewer.
-
-    Raises:
-        MediaError: as `read_clip_frames`.
-    """
-    whole = clip_span(path, span)
-
-    def at(times_s: Sequence[float]) -> list[Frame]:
-        return list(read_frames(path, times_s, short_side=short_side))
-
-    frames = at(uniform_times(whole, num_frames))
-    if 0 < len(frames) < num_frames:
-        # The clip goes on after its picture: spread the frames over the picture alone.
-        picture_s = whole.duration_s * len(frames) / num_frames
-        frames = at(uniform_times(Span(whole.start_s, whole.start_s + picture_s), num_frames))
-    frames = frames or at([whole.start_s])
-    if not frames:
-        why = "no frame can be decoded" if span is None else f"it has no picture at {span.start_s:.2f} s"
-        raise MediaError(f"cannot read {path.name}", why=why)
-    # One frame may answer several times of a short clip; it counts once.
-    return [frame for idx, frame in enumerate(frames) if idx == 0 or frame is not frames[idx - 1]]
 
 
 def read_clip_sound(path: Path, span: Span | None, form: SoundFormat) -> ClipSound | None:

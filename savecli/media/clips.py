@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from savecli.core.errors import MediaError
 from savecli.core.records import ClipInput, Frame, InputNeeds, Span, Utterance, VideoInfo
 from savecli.media.audio import Waveform, read_audio
 from savecli.media.cuts import CutFinder
-from savecli.media.frames import read_frames
+from savecli.media.frames import distinct_frames, nothing_decoded, read_frames, spread_frames
 from savecli.media.probe import measured_duration_s
-from savecli.media.sampling import evenly_spread, uniform_times
+from savecli.media.sampling import evenly_spread
 from savecli.media.spans import MAX_CLIP_S, MIN_CLIP_S, clip_spans, next_border
 
 # Rarer frames than this miss too many picture cuts (1.2 a second find 97 % of hard ones).
@@ -65,8 +64,11 @@ def _pictured_parts(
 ) -> Iterator[_Part]:
     duration_s = measured_duration_s(path)
     if duration_s <= MAX_CLIP_S:
-        frames = _frames_of_short(path, duration_s, needs, num_threads=num_threads)
-        yield _Part(Span(0.0, duration_s), frames, is_last=True)
+        span = Span(0.0, duration_s)
+        frames = spread_frames(
+            path, span, num_frames=needs.num_frames, short_side=needs.short_side, num_threads=num_threads
+        )
+        yield _Part(span, frames, is_last=True)
         return
     # So fine that the shortest clip gets all its frames; the thousandth keeps rounding from costing one.
     step_s = min(0.999 * MIN_CLIP_S / needs.num_frames, _MAX_STEP_S)
@@ -80,23 +82,6 @@ def _pictured_parts(
         frames = evenly_spread(grid.taken_before(border_s), needs.num_frames)
         yield _Part(Span(start_s, border_s), frames, is_last=border_s >= duration_s)
         start_s = border_s
-
-
-def _frames_of_short(path: Path, duration_s: float, needs: InputNeeds, *, num_threads: int) -> tuple[Frame, ...]:
-    """Frames at the uniform times of a video that is one clip."""
-
-    def at(times_s: Sequence[float]) -> list[Frame]:
-        return list(read_frames(path, times_s, short_side=needs.short_side, num_threads=num_threads))
-
-    frames = at(uniform_times(Span(0.0, duration_s), needs.num_frames))
-    if 0 < len(frames) < needs.num_frames:
-        # The sound goes on after the picture: spread the frames over the picture alone.
-        picture_s = duration_s * len(frames) / needs.num_frames
-        frames = at(uniform_times(Span(0.0, picture_s), needs.num_frames))
-    frames = frames or at([0.0])
-    if not frames:
-        raise _nothing_decoded(path)
-    return tuple(_distinct(frames))
 
 
 class _Grid:
@@ -118,7 +103,7 @@ class _Grid:
             frame = next(self._frames, None)
             if frame is None:
                 if self._num_read == 0:
-                    raise _nothing_decoded(self._path)
+                    raise nothing_decoded(self._path)
                 return
             self._num_read += 1
             self._kept.append((time_s, frame))
@@ -131,7 +116,7 @@ class _Grid:
         taken = [frame for time_s, frame in self._kept if time_s < border_s]
         self._kept = self._kept[len(taken) :]
         self.cuts_s = [cut_s for cut_s in self.cuts_s if cut_s > border_s]
-        return _distinct(taken)
+        return distinct_frames(taken)
 
 
 class SoundTrack:
@@ -156,16 +141,3 @@ class SoundTrack:
         waveform, self._held = self._held[:num_wanted], self._held[num_wanted:]
         self._position += num_wanted
         return waveform if len(waveform) else None
-
-
-def _distinct(frames: Iterable[Frame]) -> list[Frame]:
-    """The frames without repetitions, as slow streams show one frame at several wanted times."""
-    distinct: list[Frame] = []
-    for frame in frames:
-        if not distinct or frame.time_s != distinct[-1].time_s:
-            distinct.append(frame)
-    return distinct
-
-
-def _nothing_decoded(path: Path) -> MediaError:
-    return MediaError(f"cannot read {path.name}", why="no decodable video stream (no picture in it can be decoded)")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from savecli.core.records import Frame
+from savecli.core.errors import MediaError
+from savecli.core.records import Frame, Span
 from savecli.media.plain import StartsTooLateError, plain_frames
 from savecli.media.planned import Planner, UnplannableError
+from savecli.media.sampling import uniform_times
 from savecli.media.source import PictureSource, open_pictures
 
 logger = logging.getLogger(__name__)
@@ -54,6 +56,45 @@ def read_frames(
             yield frame
         if num_answered < times.num_taken:
             return
+
+
+def spread_frames(
+    path: Path, span: Span, *, num_frames: int, short_side: int | None, num_threads: int = 1
+) -> tuple[Frame, ...]:
+    """Frames spread evenly over a span, at least one and each once; fewer where the span has fewer.
+
+    Raises:
+        MediaError: the file cannot be read, or it has no picture from the span's start on.
+    """
+
+    def at(times_s: Sequence[float]) -> list[Frame]:
+        return list(read_frames(path, times_s, short_side=short_side, num_threads=num_threads))
+
+    frames = at(uniform_times(span, num_frames))
+    if 0 < len(frames) < num_frames:
+        # The span goes on after the picture: spread the frames over the picture alone.
+        picture_s = span.duration_s * len(frames) / num_frames
+        frames = at(uniform_times(Span(span.start_s, span.start_s + picture_s), num_frames))
+    frames = frames or at([span.start_s])
+    if not frames and span.start_s > 0:
+        raise MediaError(f"cannot read {path.name}", why=f"it has no picture at {span.start_s:.2f} s")
+    if not frames:
+        raise nothing_decoded(path)
+    return tuple(distinct_frames(frames))
+
+
+def distinct_frames(frames: Iterable[Frame]) -> list[Frame]:
+    """The frames without repetitions, as slow streams show one frame at several wanted times."""
+    distinct: list[Frame] = []
+    for frame in frames:
+        if not distinct or frame.time_s != distinct[-1].time_s:
+            distinct.append(frame)
+    return distinct
+
+
+def nothing_decoded(path: Path) -> MediaError:
+    """What is wrong with a file that has a video stream, but no picture."""
+    return MediaError(f"cannot read {path.name}", why="no decodable video stream (no picture in it can be decoded)")
 
 
 class _Times(Iterator[float]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,11 @@ def test_frames_are_spread_over_the_file_or_its_span(video):
 def test_frames_of_a_short_clip_are_not_repeated(video):
     path = video(duration_s=0.12, rate_hz=25, audio=None)
     assert read_clip_frames(path, None, FORM).shape == (3, 32, 32, 3)
+
+
+def test_a_frame_that_stands_for_long_counts_once(video):
+    path = video("slides.mkv", duration_s=150, rate_hz=Fraction(1, 50), audio=None)
+    assert read_clip_frames(path, Span(0.0, 150.0), FORM).shape == (3, 32, 32, 3)
 
 
 def test_where_the_sound_outlasts_the_picture_frames_are_spread_over_the_picture(video):
