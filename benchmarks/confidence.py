@@ -211,16 +211,15 @@ def curve(benches: Sequence[Bench]) -> Iterator[list[str]]:
 def _spreads(bench: Bench, query: Query) -> float:
     """By how many spreads of the background the best clip stands out."""
     archive, encoder = bench.archive, bench.archive.manifest.encoder
-    tables = archive.vector_tables(encoder)
+    table = archive.vector_table(encoder)
     assert encoder is not None
-    assert tables is not None
+    assert table is not None
     assert bench.encode_text is not None
     calibration = read_calibration(archive, encoder)
     assert calibration is not None
     vector = bench.encode_text([query.text])[0]
-    nearest = nearest_clips(tables, "seen", vector, eligible_videos(archive, Filters()), count=1)
-    cosine = np.array([value @ vector for value in nearest.values()], np.float32)
-    return float(spreads_above(cosine, calibration.best_seen)[0])
+    nearest = nearest_clips(table, "seen", vector, eligible_videos(archive, Filters()), count=1)
+    return float(spreads_above(nearest.vectors @ vector, calibration.best_seen)[0])
 
 
 @contextmanager

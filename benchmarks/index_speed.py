@@ -118,7 +118,7 @@ def main() -> None:
                 archive,
                 plan_index(scan, [videos], []),
                 encoder=encoder,
-                tables=archive.make_vector_tables(encoder_record(choice)),
+                vectors=archive.make_vector_table(encoder_record(choice)),
                 transcriber=Silent(),
                 executor=ThreadExecutor(options.jobs, max_ahead=options.jobs + 2 * encoder.batch_size),
                 progress=NoProgress(),

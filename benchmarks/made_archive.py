@@ -12,7 +12,9 @@ Words follow Zipf's law over a vocabulary of 20,000, 25 a clip, each with its ti
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,8 +25,8 @@ import pyarrow as pa
 from savecli.archive.create import create_archive
 from savecli.archive.manifest import EncoderRecord, ScoringRecord
 from savecli.archive.packing import PackedClip, pack_vectors
-from savecli.archive.schema import CLIPS, FRAMES, VIDEOS, vectors_schema
-from savecli.archive.store import ROWS_PER_BATCH, Archive
+from savecli.archive.schema import CLIPS, VIDEOS, vectors_schema
+from savecli.archive.store import ROWS_PER_BATCH, Archive, open_archive
 from savecli.archive.upkeep import finish
 
 DIMENSION = 512
@@ -118,13 +120,13 @@ class _Zipf:
         return np.searchsorted(self._shares, self._rng.random(shape) * self._shares[-1])
 
 
-def make_archive(folder: Path, num_clips: int, record: EncoderRecord, *, with_frames: bool = True) -> Archive:
+def make_archive(folder: Path, num_clips: int, record: EncoderRecord) -> Archive:
     """The archive, with all its indexes; the pipeline that fills a real one is measured elsewhere."""
     world = MadeWorld(num_clips)
     archive = create_archive(folder)
     archive.set_manifest(replace(archive.manifest, encoder=record))
-    tables = archive.make_vector_tables(record)
-    assert tables is not None
+    vectors = archive.make_vector_table(record)
+    assert vectors is not None
     rng = np.random.default_rng(3)
     vocabulary = np.array(["".join(rng.choice(_LETTERS, 3)) + str(number) for number in range(VOCABULARY)])
     spoken = _Zipf(rng)
@@ -133,13 +135,26 @@ def make_archive(folder: Path, num_clips: int, record: EncoderRecord, *, with_fr
         made = world.clips(start, stop)
         pooled = made.pooled
         texts = vocabulary[spoken.draw(stop - start, WORDS_PER_CLIP)]
-        if with_frames:
-            tables.frames.add(_frame_rows(ids, made.frames, pooled))
-        tables.vectors.add(_vector_rows(ids, pooled))
+        vectors.add(_vector_rows(ids, made.frames, pooled))
         archive.clips.add(_clip_rows(ids, start, texts))
     archive.videos.add(_video_rows(world.num_videos, vocabulary, spoken))
     finish(archive)
     return archive
+
+
+@contextmanager
+def kept_folder(folder: Path | None) -> Iterator[Path]:
+    """Where made archives lie: a folder that stays (`--keep`), or one that goes."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+
+
+def kept_archive(folder: Path, num_clips: int, record: EncoderRecord) -> Archive:
+    """The made archive of that size in a folder, made unless it is there."""
+    archive = folder / f"{num_clips}.save"
+    return open_archive(archive) if (archive / "archive.json").exists() else make_archive(archive, num_clips, record)
 
 
 def clip_id(number: int) -> str:
@@ -160,31 +175,25 @@ def _ids(start: int, stop: int) -> list[pa.Array]:
     ]
 
 
-def _vector_rows(ids: list[pa.Array], pooled: Floats) -> pa.RecordBatch:
-    column = pa.FixedSizeListArray.from_arrays(pa.array(pooled.astype(np.float16).ravel()), DIMENSION)
-    schema = vectors_schema(DIMENSION)
-    nothing = pa.nulls(len(pooled), schema.field("said").type)
-    return pa.RecordBatch.from_arrays([*ids, column, nothing], schema=schema)
-
-
-def _frame_rows(ids: list[pa.Array], frames: Floats, pooled: Floats) -> pa.RecordBatch:
+def _vector_rows(ids: list[pa.Array], frames: Floats, pooled: Floats) -> pa.RecordBatch:
     """Half of the clips have sound, and half of these speech, with parts a third as long as the vector."""
-    count = len(frames)
+    count, schema = len(frames), vectors_schema(DIMENSION)
     parts = [pack_vectors((frames[idx, :1] - base) / 2, base) if idx % 2 else b"" for idx, base in enumerate(pooled)]
     packed = [
         PackedClip(pack_vectors(rows, base), part, part if idx % 4 == 1 else b"").joined()
         for idx, (rows, base, part) in enumerate(zip(frames, pooled, parts, strict=True))
     ]
-    gates = [[0.3] * (2 * FUSION_LAYERS)] * count
-    times = [np.linspace(0.4, 9.6, NUM_FRAMES, dtype=np.float32)] * count
+    gates = [0.3] * (2 * FUSION_LAYERS)
     columns = {
-        "frame_s": times,
+        "seen": pa.FixedSizeListArray.from_arrays(pa.array(pooled.astype(np.float16).ravel()), DIMENSION),
+        "said": pa.nulls(count, schema.field("said").type),
         "packed": packed,
-        "audio_gates": [gate if idx % 2 else None for idx, gate in enumerate(gates)],
-        "speech_gates": [gate if idx % 4 == 1 else None for idx, gate in enumerate(gates)],
+        "frame_s": [np.linspace(0.4, 9.6, NUM_FRAMES, dtype=np.float32)] * count,
+        "audio_gates": [gates if idx % 2 else None for idx in range(count)],
+        "speech_gates": [gates if idx % 4 == 1 else None for idx in range(count)],
     }
-    arrays = [pa.array(values, FRAMES.field(name).type) for name, values in columns.items()]
-    return pa.RecordBatch.from_arrays([*ids, *arrays], schema=FRAMES)
+    arrays = [pa.array(values, schema.field(name).type) for name, values in columns.items()]
+    return pa.RecordBatch.from_arrays([*ids, *arrays], schema=schema)
 
 
 def _clip_rows(ids: list[pa.Array], start: int, words: npt.NDArray[np.str_]) -> pa.RecordBatch:

@@ -15,7 +15,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,10 +25,11 @@ import numpy as np
 
 os.environ.setdefault("LANCEDB_LOG", "error")
 
-from benchmarks.made_archive import CLIPS_PER_VIDEO, MadeWorld, clip_id, fused, make_archive
+from benchmarks.made_archive import CLIPS_PER_VIDEO, MadeWorld, clip_id, fused, kept_archive, kept_folder
 from benchmarks.random_clip import make_random_clip
 from savecli.archive.encoder import encoder_record, load_text_encoder, resolve_encoder
-from savecli.archive.store import Archive, open_archive, sql_in
+from savecli.archive.store import Archive, open_archive
+from savecli.archive.tables import sql_in
 from savecli.archive.text_side import keep_text_side
 from savecli.model.hub import Hub
 from savecli.search.filters import Filters
@@ -175,14 +175,10 @@ def size_on_disk(folder: Path) -> int:
 def measure(folder: Path, num_clips: int, encoder: str) -> None:
     hub = Hub(offline=True)
     record = encoder_record(resolve_encoder(encoder, hub=hub))
-    if not (folder / "archive.json").exists():
-        started = time.perf_counter()
-        make_archive(folder, num_clips, fused(record))
-        print(f"made {num_clips:,} clips in {time.perf_counter() - started:.0f} s", file=sys.stderr)
-    archive = open_archive(folder)
+    archive = kept_archive(folder, num_clips, fused(record))
     print(f"\n{num_clips:,} clips, {num_clips // CLIPS_PER_VIDEO:,} videos")
-    print(f"  on disk, per clip: {size_on_disk(folder) / num_clips:.0f} bytes (without the text side)")
-    keep_text_side(folder, record, lambda: load_text_encoder(record, hub=hub).branch)
+    print(f"  on disk, per clip: {size_on_disk(archive.folder) / num_clips:.0f} bytes (without the text side)")
+    keep_text_side(archive.folder, record, lambda: load_text_encoder(record, hub=hub).branch)
     words = _spoken(archive, num_clips)[0]
     print(f"  {'':<54} {'median':>9} {'p95':>9}")
     for name, times in [*warm_times(archive, num_clips), *cold_times(archive, words, words)]:
@@ -194,12 +190,10 @@ def main() -> None:
     parser.add_argument("--clips", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+    with kept_folder(options.keep) as folder:
         encoder = make_random_clip(folder / "clip")
         for num_clips in options.clips:
-            measure(folder / f"{num_clips}.save", num_clips, encoder)
+            measure(folder, num_clips, encoder)
 
 
 if __name__ == "__main__":

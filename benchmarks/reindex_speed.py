@@ -17,7 +17,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +26,7 @@ import pyarrow as pa
 
 os.environ.setdefault("LANCEDB_LOG", "error")
 
-from benchmarks.made_archive import MadeWorld, fused, make_archive
+from benchmarks.made_archive import MadeWorld, fused, kept_archive, kept_folder
 from benchmarks.random_clip import make_random_clip
 from savecli.archive.create import create_archive
 from savecli.archive.encoder import encoder_record, resolve_encoder
@@ -57,8 +56,8 @@ def archive_of_files(folder: Path, videos: Path, record: EncoderRecord) -> None:
     """An archive in which every file of a folder of small files is indexed."""
     archive = create_archive(folder)
     archive.set_manifest(replace(archive.manifest.with_root(videos, is_offline=False), encoder=record))
-    tables = archive.make_vector_tables(record)
-    assert tables is not None
+    vectors = archive.make_vector_table(record)
+    assert vectors is not None
     pooled = MadeWorld(NUM_FILES).clips(0, NUM_FILES).pooled
     rows, clips = [], []
     for number in range(NUM_FILES):
@@ -79,7 +78,7 @@ def archive_of_files(folder: Path, videos: Path, record: EncoderRecord) -> None:
             )
         )
         clips.append(ClipRow(rows[-1].video_id, 0, 0.0, 10.0, f"clip number {number}"))
-    archive.add_vectors(clips, [ClipEmbedding(vector, vector[None], frame_s=np.zeros(1)) for vector in pooled], tables)
+    archive.add_vectors(clips, [ClipEmbedding(vector, vector[None], frame_s=np.zeros(1)) for vector in pooled], vectors)
     archive.clips.add(pa.Table.from_pylist([clip_to_dict(clip) for clip in clips], schema=CLIPS))
     archive.put_videos(rows)
     finish(archive)
@@ -125,16 +124,11 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=1_000_000)
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+    with kept_folder(options.keep) as folder:
         encoder = make_random_clip(folder / "clip")
         record = encoder_record(resolve_encoder(encoder, hub=Hub(offline=True)))
         measure_unchanged(folder, record)
-        large = folder / f"{options.clips}.save"
-        if not (large / "archive.json").exists():
-            make_archive(large, options.clips, fused(record))
-        measure_addition(folder, large, encoder)
+        measure_addition(folder, kept_archive(folder, options.clips, fused(record)).folder, encoder)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def unfinished_reencoding(archive: Archive) -> Reencoding | None:
         return None
     failed = {failure.path for failure in archive.failure_rows()}
     rows = [row for row in archive.video_rows() if not row.is_missing and row.path not in failed]
-    lacking = rows_without_vectors(rows, archive.vector_tables(record)) if record.dimension else []
+    lacking = rows_without_vectors(rows, archive.vector_table(record)) if record.dimension else []
     return Reencoding(record, len({row.video_id for row in rows}), tuple(lacking))
 
 
@@ -59,8 +59,9 @@ def switch_encoder(archive: Archive, record: EncoderRecord) -> None:
     archive.drop_vectors_of_others(record)
 
 
-def drop_leftovers(archive: Archive) -> None:
-    """Delete what a run that was killed just after its switch did not come to delete."""
+def recover(archive: Archive) -> None:
+    """Remove what a writer that died left: rows of no video, and vectors of an encoder that had been switched from."""
+    archive.drop_orphans()
     manifest = archive.manifest
     if manifest.encoder is not None and manifest.next_encoder is None:
         archive.drop_vectors_of_others(manifest.encoder)

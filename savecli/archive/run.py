@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from savecli.archive.disk import writing_errors
 from savecli.archive.executors import Executor
@@ -25,7 +26,8 @@ from savecli.archive.prepare import (
     prepare_video,
 )
 from savecli.archive.schema import ClipRow, FailureRow, VideoRow
-from savecli.archive.store import Archive, VectorTables, distinct, sql_in
+from savecli.archive.store import Archive
+from savecli.archive.tables import distinct, sql_in
 from savecli.archive.upkeep import optimise
 from savecli.core.encoder import Encoder
 from savecli.core.progress import Progress
@@ -87,7 +89,7 @@ def run_index(
     plan: IndexPlan,
     *,
     encoder: Encoder,
-    tables: VectorTables | None,
+    vectors: Any | None,
     transcriber: Transcriber,
     executor: Executor,
     progress: Progress,
@@ -104,7 +106,7 @@ def run_index(
         transcriber=transcriber,
         find_content=partial(_find_content, archive),
     )
-    pipeline = _Pipeline(archive, encoder, tables, progress, todo={todo.file.path: todo for todo in plan.todo})
+    pipeline = _Pipeline(archive, encoder, vectors, progress, todo={todo.file.path: todo for todo in plan.todo})
     return pipeline.drain(executor.run(plan.todo, work))
 
 
@@ -113,7 +115,7 @@ def run_reencode(
     rows: Sequence[VideoRow],
     *,
     encoder: Encoder,
-    tables: VectorTables,
+    vectors: Any,
     executor: Executor,
     progress: Progress,
 ) -> IndexReport:
@@ -127,13 +129,13 @@ def run_reencode(
         real_path(row.path): Todo(VideoFile(real_path(row.path), row.size_bytes, row.mtime_ns), real_path(row.root))
         for row in rows
     }
-    pipeline = _Pipeline(archive, encoder, tables, progress, todo=todo, only_vectors=True)
+    pipeline = _Pipeline(archive, encoder, vectors, progress, todo=todo, only_vectors=True)
     return pipeline.drain(executor.run(rows, work))
 
 
-def rows_without_vectors(rows: Sequence[VideoRow], tables: VectorTables | None) -> list[VideoRow]:
-    """One row per content that the tables' encoder has not seen, of files that are there; no tables, all of them."""
-    have = set(distinct(tables.vectors, "video_id")) if tables is not None else set()
+def rows_without_vectors(rows: Sequence[VideoRow], vectors: Any | None) -> list[VideoRow]:
+    """One row per content that the table's encoder has not seen, of files that are there; no table, all of them."""
+    have = set(distinct(vectors, "video_id")) if vectors is not None else set()
     lacking = {row.video_id: row for row in rows if not row.is_missing and row.video_id not in have}
     return sorted(lacking.values(), key=lambda row: (row.duration_s, row.path))
 
@@ -188,7 +190,7 @@ class _Pipeline:
         self,
         archive: Archive,
         encoder: Encoder,
-        tables: VectorTables | None,
+        vectors: Any | None,
         progress: Progress,
         *,
         todo: dict[Path, Todo],
@@ -196,7 +198,7 @@ class _Pipeline:
     ) -> None:
         self._archive = archive
         self._encoder = encoder
-        self._tables = tables
+        self._vectors = vectors
         self._progress = progress
         self._todo = todo
         self._only_vectors = only_vectors
@@ -260,8 +262,8 @@ class _Pipeline:
     def _commit(self, path: Path, row: VideoRow, video: _OpenVideo) -> None:
         with writing_errors(self._archive.folder):
             if self._only_vectors:
-                assert self._tables is not None
-                self._archive.add_vectors(video.clips, video.embeddings, self._tables)
+                assert self._vectors is not None
+                self._archive.add_vectors(video.clips, video.embeddings, self._vectors)
                 self._archive.drop_failures([row.path])
             else:
                 self._commit_row(path, row, video)
@@ -275,7 +277,7 @@ class _Pipeline:
         todo = self._todo[path]
         is_twin = bool(video.clips) and _find_content(self._archive, row.video_id) is not None
         if video.clips and not is_twin:
-            self._archive.commit_video(row, video.clips, video.embeddings, self._tables)
+            self._archive.commit_video(row, video.clips, video.embeddings, self._vectors)
         else:
             self._archive.put_videos([row])
         if todo.replaces is not None and todo.replaces.video_id != row.video_id:

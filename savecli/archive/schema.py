@@ -2,12 +2,11 @@
 
     videos          one row per media file; writing it is what commits a video
     clips           one row per clip: where it lies and what is said in it
-    vectors_<fp>    one row per clip and encoder: what is compared with a query
-    frames_<fp>     one row per clip and encoder: what is looked at of candidates only, kept apart so that `vectors`
-                    stays slim: per-frame vectors, what sound and speech add to the clip's vector, gates
+    vectors_<fp>    one row per clip and encoder: the vectors that queries are compared with, and what is looked at of
+                    candidates only: per-frame vectors, what sound and speech add to the clip's vector, gates
     failures        one row per file that could not be indexed, with the reason
 
-Rows of `clips`, `vectors` and `frames` belong to a `video_id` (content), rows of `videos` to a path, so
+Rows of `clips` and `vectors` belong to a `video_id` (content), rows of `videos` to a path, so
 renaming a file touches one row, and two copies of one file share everything but that row.
 """
 
@@ -86,7 +85,11 @@ FAILURES = pa.schema(
 
 
 def vectors_schema(dimension: int) -> pa.Schema:
-    """Table of pooled and speech vectors of width `dimension`; null is missing evidence."""
+    """Table of what one encoder, whose vectors have `dimension` numbers, makes of clips; null is missing evidence.
+
+    `packed` is what `savecli.archive.packing` writes, with `seen` as its base. Times are seconds from the video's
+    start. Gates are `(layers, 2)` flattened.
+    """
     vector = pa.list_(pa.float16(), dimension)
     return pa.schema(
         [
@@ -94,22 +97,12 @@ def vectors_schema(dimension: int) -> pa.Schema:
             pa.field("video_id", pa.string(), nullable=False),
             pa.field("seen", vector),
             pa.field("said", vector),
+            pa.field("packed", pa.large_binary(), metadata={"lance-encoding:compression": "zstd"}),
+            pa.field("frame_s", pa.list_(pa.float32())),
+            pa.field("audio_gates", pa.list_(pa.float32())),
+            pa.field("speech_gates", pa.list_(pa.float32())),
         ]
     )
-
-
-# Vectors as `savecli.archive.packing` writes them, with the clip's `seen` as their base. Times are seconds from the
-# video's start. Gates are `(layers, 2)` flattened, and null where the clip has no such sense.
-FRAMES = pa.schema(
-    [
-        pa.field("clip_id", pa.string(), nullable=False),
-        pa.field("video_id", pa.string(), nullable=False),
-        pa.field("frame_s", pa.list_(pa.float32())),
-        pa.field("packed", pa.large_binary(), metadata={"lance-encoding:compression": "zstd"}),
-        pa.field("audio_gates", pa.list_(pa.float32())),
-        pa.field("speech_gates", pa.list_(pa.float32())),
-    ]
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -198,7 +198,7 @@ def _lacking_vectors(
     if record.dimension == 0:
         return ()
     failed = {failure.path for failure in plan.failed_before}
-    lacking = rows_without_vectors(present, archive.vector_tables(record))
+    lacking = rows_without_vectors(present, archive.vector_table(record))
     return tuple(row for row in lacking if row.path not in failed)
 
 

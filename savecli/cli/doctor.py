@@ -116,8 +116,8 @@ def _archive(folder: Path) -> Finding:
     try:
         archive = open_archive(folder)
         num_videos, num_clips = archive.videos.count_rows(), archive.clips.count_rows()
-        tables = archive.vector_tables(archive.manifest.encoder)
-        for table in (archive.videos, archive.clips, *([tables.vectors, tables.frames] if tables else [])):
+        vectors = archive.vector_table(archive.manifest.encoder)
+        for table in (archive.videos, archive.clips, *([] if vectors is None else [vectors])):
             for _batch in table.search().limit(1).to_batches():
                 pass
         for table, column in ((archive.clips, "text"), (archive.videos, "transcript"), (archive.videos, "title")):

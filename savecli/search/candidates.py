@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -14,7 +14,8 @@ from lancedb.query import BooleanQuery, FullTextOperator, MatchQuery, Occur
 from savecli.archive.analyzer import is_stop_word, title_words
 from savecli.archive.calibration import Calibration
 from savecli.archive.schema import CLIP_COLUMNS, ClipRow, clip_from_dict
-from savecli.archive.store import Archive, VectorTables, rows_of_clips, vectors_in
+from savecli.archive.store import Archive
+from savecli.archive.tables import rows_of_clips, vectors_in
 from savecli.search.confidence import Level, vector_levels
 from savecli.search.filters import Eligible
 from savecli.search.senses import SenseCosines
@@ -30,6 +31,7 @@ MAX_EXACT_ROWS = 20_000
 NUM_PROBES = 120
 
 Signal = Literal["seen", "said", "named"]
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,37 @@ class Proposal:
     def places(self) -> dict[str, int]:
         """1-based rank by clip id."""
         return {clip_id: place for place, clip_id in enumerate(self.clip_ids, start=1)}
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Clips that a query vector is compared with.
+
+    Args:
+        vectors: `(N, D)`, of one column.
+        packed: what `savecli.archive.packing` made of each, where it was asked for; None for a clip without frames.
+    """
+
+    clip_ids: tuple[str, ...] = ()
+    vectors: Floats = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    packed: tuple[bytes | None, ...] = ()
+
+    def rows(self, places: Sequence[int]) -> Compared:
+        """Some of them, in the order of their places."""
+        return Compared(
+            tuple(self.clip_ids[idx] for idx in places),
+            self.vectors[list(places)],
+            tuple(self.packed[idx] for idx in places) if self.packed else (),
+        )
+
+    def joined(self, others: Compared) -> Compared:
+        """These, and of others those that are not among them."""
+        new = [idx for idx, clip_id in enumerate(others.clip_ids) if clip_id not in set(self.clip_ids)]
+        if not new:
+            return self
+        more = others.rows(new)
+        vectors = np.concatenate([self.vectors, more.vectors]) if self.clip_ids else more.vectors
+        return Compared(self.clip_ids + more.clip_ids, vectors, self.packed + more.packed)
 
 
 @dataclass(frozen=True)
@@ -129,32 +162,36 @@ def _words_with_meaning(text: str, *, language: str) -> str:
 
 
 def nearest_clips(
-    tables: VectorTables, column: str, vector: npt.NDArray[np.float32], eligible: Eligible, *, count: int
-) -> dict[str, npt.NDArray[np.float32]]:
-    """Vectors `(D,)` in `column` (`seen` or `said`) by clip id, those nearest to a query vector `(D,)` first."""
+    table: Any, column: str, vector: Floats, eligible: Eligible, *, count: int, with_frames: bool = False
+) -> Compared:
+    """The clips whose vectors in `column` (`seen` or `said`) are nearest to a query vector `(D,)`, nearest first."""
     own = eligible.own_clips  # asked for as well and left out again, which no index makes dearer
-    query = tables.vectors.search(vector, vector_column_name=column).distance_type("cosine").limit(count + len(own))
-    rows = _probing(_filtered(query, eligible), tables.vectors, column, eligible).select(["clip_id", column]).to_arrow()
-    clip_ids, vectors = rows.column("clip_id").to_pylist(), vectors_in(rows, column)
-    cosines = (vectors @ vector).tolist()  # an index knows them only roughly
-    order = sorted(range(len(clip_ids)), key=lambda idx: (-cosines[idx], clip_ids[idx]))
-    return {clip_ids[idx]: vectors[idx] for idx in [idx for idx in order if clip_ids[idx] not in own][:count]}
+    query = table.search(vector, vector_column_name=column).distance_type("cosine").limit(count + len(own))
+    query = _probing(_filtered(query, eligible), table, column, eligible)
+    found = _compared(query.select(_columns(column, with_frames=with_frames)).to_arrow(), column)
+    cosines = (found.vectors @ vector).tolist()  # an index knows them only roughly
+    order = sorted(range(len(cosines)), key=lambda idx: (-cosines[idx], found.clip_ids[idx]))
+    return found.rows([idx for idx in order if found.clip_ids[idx] not in own][:count])
 
 
-def by_cosine(
-    nearest: Mapping[str, npt.NDArray[np.float32]],
-    judged: npt.NDArray[np.float32],
-    column: str,
-    calibration: Calibration | None,
-) -> Proposal:
+def compared_clips(table: Any, column: str, clip_ids: Iterable[str], *, with_frames: bool = False) -> Compared:
+    """Those of some clips that have a vector in `column`, in no order."""
+    clip_ids = set(clip_ids)
+    if not clip_ids:
+        return Compared()
+    columns = _columns(column, with_frames=with_frames)
+    return _compared(rows_of_clips(table, clip_ids, columns, where=f"{column} IS NOT NULL"), column)
+
+
+def by_cosine(nearest: Compared, judged: Floats, column: str, calibration: Calibration | None) -> Proposal:
     """The clips of `nearest_clips` in their order.
 
     Args:
         judged: `(D,)`, from which confidence comes; see `QueryVector`.
     """
-    if not nearest:
+    if not nearest.clip_ids:
         return Proposal()
-    return Proposal(tuple(nearest), levels_of(np.stack(list(nearest.values())) @ judged, column, calibration))
+    return Proposal(nearest.clip_ids, levels_of(nearest.vectors @ judged, column, calibration))
 
 
 def fetch_clips(archive: Archive, clip_ids: Sequence[str]) -> list[ClipRow]:
@@ -165,7 +202,7 @@ def fetch_clips(archive: Archive, clip_ids: Sequence[str]) -> list[ClipRow]:
     return sorted(rows, key=lambda clip: (clip.video_id, clip.clip_idx))
 
 
-def levels_of(similarity: npt.NDArray[np.float32], column: str, calibration: Calibration | None) -> tuple[Level, ...]:
+def levels_of(similarity: Floats, column: str, calibration: Calibration | None) -> tuple[Level, ...]:
     """Levels of N clips by the cosine `(N,)` of the query and their vectors of a column."""
     if calibration is None:
         return (Level.LOW,) * len(similarity)
@@ -175,6 +212,15 @@ def levels_of(similarity: npt.NDArray[np.float32], column: str, calibration: Cal
 def is_searchable(text: str) -> bool:
     """Whether there is a letter or digit to look for."""
     return re.search(r"\w", text) is not None
+
+
+def _columns(column: str, *, with_frames: bool) -> list[str]:
+    return ["clip_id", column, *(["packed"] if with_frames else [])]
+
+
+def _compared(rows: Any, column: str) -> Compared:
+    packed = tuple(rows.column("packed").to_pylist()) if "packed" in rows.column_names else ()
+    return Compared(tuple(rows.column("clip_id").to_pylist()), vectors_in(rows, column), packed)
 
 
 def _filtered(query: Any, eligible: Eligible) -> Any:

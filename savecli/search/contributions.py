@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from savecli.archive.packing import split_clip, unpack_vectors
-from savecli.archive.store import VectorTables, rows_of_clips
+from savecli.archive.tables import rows_of_clips
 
 Floats = npt.NDArray[np.float32]
 
@@ -53,19 +53,11 @@ class Contributions:
         )
 
 
-def read_contributions(tables: VectorTables, clip_ids: Iterable[str]) -> Mapping[str, Contributions]:
+def read_contributions(table: Any, clip_ids: Iterable[str]) -> Mapping[str, Contributions]:
     """By clip id; clips without a picture have none."""
-    wanted = set(clip_ids)
-    pooled = {
-        row["clip_id"]: row["seen"] for row in rows_of_clips(tables.vectors, wanted, ["clip_id", "seen"]).to_pylist()
-    }
-    columns = [name for name in tables.frames.schema.names if name != "video_id"]
-    rows = rows_of_clips(tables.frames, wanted, columns).to_pylist()
-    return {
-        row["clip_id"]: _contributions(row, np.asarray(pooled[row["clip_id"]], np.float32))
-        for row in rows
-        if pooled.get(row["clip_id"]) is not None
-    }
+    columns = [name for name in table.schema.names if name not in ("video_id", "said")]
+    rows = rows_of_clips(table, clip_ids, columns, where="packed IS NOT NULL").to_pylist()
+    return {row["clip_id"]: _contributions(row, np.asarray(row["seen"], np.float32)) for row in rows}
 
 
 def _contributions(row: Mapping[str, Any], pooled: Floats) -> Contributions:

@@ -141,7 +141,7 @@ def _queries(lines: Sequence[Label], names: VideoNames) -> tuple[list[LabelledQu
 def _kinds(archive: Archive, *, has_speech: bool) -> dict[Evidence, frozenset[Signal]]:
     """The kinds of evidence the archive has, and all of them."""
     kinds: dict[Evidence, frozenset[Signal]] = {}
-    if archive.vector_tables(archive.manifest.encoder) is not None:
+    if archive.vector_table(archive.manifest.encoder) is not None:
         encoder = archive.manifest.encoder
         kinds["matched" if encoder is not None and encoder.is_fused else "seen"] = frozenset({"seen"})
     if has_speech:

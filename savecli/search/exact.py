@@ -6,9 +6,8 @@ looks at every frame as well, which no vector index does; for so few clips that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +15,10 @@ import numpy.typing as npt
 from savecli.archive.calibration import Calibration
 from savecli.archive.manifest import ScoringRecord
 from savecli.archive.packing import PackedClip, num_packed, packed_products, split_clip
-from savecli.archive.store import VectorTables, rows_of_clips, vectors_in
-from savecli.search.candidates import Proposal, levels_of
+from savecli.search.candidates import Compared, Proposal, levels_of
 from savecli.search.senses import SenseCosines
 
 Vectors = npt.NDArray[np.float32]
-_NO_FRAMES = np.zeros(0, np.float32)
 
 
 def exact_logits(pooled: Vectors, frames: Sequence[Vectors] | None, scoring: ScoringRecord) -> Vectors:
@@ -58,90 +55,55 @@ def frame_logit(cosines: Vectors, scoring: ScoringRecord) -> float:
 
 
 def proposal_by_logits(
-    tables: VectorTables,
-    nearest: Mapping[str, Vectors],
-    others: Iterable[str],
+    compared: Compared,
     text: Vectors,
     scoring: ScoringRecord,
     calibration: Calibration | None,
     *,
     judged: Vectors | None = None,
-    count: int | None = None,
 ) -> Proposal:
     """Clips by the model's own similarity, best first; equal ones by id.
 
     Args:
-        nearest: pooled embeddings by clip id, what the first stage found by vectors.
-        others: ids of what it found by words; those without vectors are left out.
+        compared: by their pooled embeddings, with their frames.
         text: `(D,)` unit, the query.
         judged: as `by_cosine`.
-        count: look at the frames of so many only, those with the nearest pooled embeddings; the others have no place.
     """
-    pooled = {**nearest, **_pooled_of(tables.vectors, set(others) - nearest.keys())}
-    if not pooled:
+    if not compared.clip_ids:
         return Proposal()
-    kept = sorted(pooled)
-    vectors = np.stack([pooled[clip_id] for clip_id in kept])
-    cosines = vectors @ text
-    if count is not None and len(kept) > count:
-        best = np.sort(np.argpartition(-cosines, count)[:count])
-        kept, vectors, cosines = [kept[idx] for idx in best], vectors[best], cosines[best]
-    whole = dict(zip(kept, cosines.tolist(), strict=True))
-    clips = _packed_clips(tables.frames, kept, len(text))
-    frames = None
-    if scoring.kind == "joint":
-        held = _products({clip_id: clip.frames for clip_id, clip in clips.items()}, whole, text)
-        frames = [held.get(clip_id, _NO_FRAMES) for clip_id in kept]
+    by_id = sorted(range(len(compared.clip_ids)), key=compared.clip_ids.__getitem__)
+    compared = compared.rows(by_id)
+    cosines = compared.vectors @ text
+    clips = [split_clip(packed, len(text)) if packed else PackedClip(b"") for packed in compared.packed]
+    frames = _products([clip.frames for clip in clips], cosines, text) if scoring.kind == "joint" else None
     logits = exact_logits(cosines, frames, scoring)
-    levels = levels_of(cosines if judged is None else vectors @ judged, "seen", calibration)
-    order = np.argsort(-logits, kind="stable")
+    levels = levels_of(cosines if judged is None else compared.vectors @ judged, "seen", calibration)
+    order = np.argsort(-logits, kind="stable").tolist()
     # The levels come from pooled cosines, which do not order the clips as the model does; ranks weigh by level, so a
     # clip must be at least as believable as those behind it.
     from_last = accumulate((levels[idx] for idx in reversed(order)), max)
     return Proposal(
-        tuple(kept[idx] for idx in order),
+        tuple(compared.clip_ids[idx] for idx in order),
         tuple(reversed(tuple(from_last))),
         tuple(float(logits[idx]) for idx in order),
-        _sense_cosines(clips, whole, text),
+        dict(zip(compared.clip_ids, _sense_cosines(clips, cosines, text), strict=True)),
     )
 
 
-def _pooled_of(table: Any, clip_ids: set[str]) -> Mapping[str, Vectors]:
-    if not clip_ids:
-        return {}
-    rows = rows_of_clips(table, clip_ids, ["clip_id", "seen"], where="seen IS NOT NULL")
-    return dict(zip(rows.column("clip_id").to_pylist(), vectors_in(rows, "seen"), strict=True))
-
-
-def _packed_clips(table: Any, clip_ids: Iterable[str], dimension: int) -> Mapping[str, PackedClip]:
-    rows = rows_of_clips(table, clip_ids, ["clip_id", "packed"])
-    pairs = zip(rows.column("clip_id").to_pylist(), rows.column("packed").to_pylist(), strict=True)
-    return {clip_id: split_clip(packed, dimension) for clip_id, packed in pairs}
-
-
-def _sense_cosines(
-    clips: Mapping[str, PackedClip], pooled: Mapping[str, float], text: Vectors
-) -> Mapping[str, SenseCosines]:
+def _sense_cosines(clips: Sequence[PackedClip], pooled: Vectors, text: Vectors) -> list[SenseCosines]:
     """What of the cosine with its pooled embedding each sense of a clip has added."""
-    audio = _products({clip_id: clip.audio for clip_id, clip in clips.items()}, pooled, text)
-    speech = _products({clip_id: clip.speech for clip_id, clip in clips.items()}, pooled, text)
-
-    def added(products: Mapping[str, Vectors], clip_id: str) -> float | None:
-        return float(products[clip_id][0]) if clip_id in products else None
-
-    return {clip_id: SenseCosines(pooled[clip_id], added(audio, clip_id), added(speech, clip_id)) for clip_id in clips}
+    audio = _products([clip.audio for clip in clips], pooled, text)
+    speech = _products([clip.speech for clip in clips], pooled, text)
+    parts = zip(pooled.tolist(), audio, speech, strict=True)
+    return [SenseCosines(whole, *(float(part[0]) if len(part) else None for part in added)) for whole, *added in parts]
 
 
-def _products(packed: Mapping[str, bytes], pooled: Mapping[str, float], text: Vectors) -> Mapping[str, Vectors]:
-    """Products of the text with the packed vectors of each clip that has some.
+def _products(packed: Sequence[bytes], pooled: Vectors, text: Vectors) -> list[Vectors]:
+    """Products of the text with the packed vectors of each clip, of whom some have none.
 
     Args:
-        pooled: the cosine of the text with each clip's pooled embedding.
+        pooled: `(N,)`, the cosine of the text with each clip's pooled embedding.
     """
-    some = {clip_id: data for clip_id, data in packed.items() if data}
-    if not some:
-        return {}
-    counts = [num_packed(data, len(text)) for data in some.values()]
-    base = np.repeat(np.array([pooled[clip_id] for clip_id in some], np.float32), counts)
-    products = packed_products(b"".join(some.values()), base, text)
-    return dict(zip(some, np.split(products, np.cumsum(counts)[:-1]), strict=True))
+    counts = [num_packed(data, len(text)) for data in packed]
+    products = packed_products(b"".join(packed), np.repeat(pooled, counts), text)
+    return np.split(products, np.cumsum(counts)[:-1])

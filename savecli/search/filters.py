@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from savecli.archive.schema import VideoRow, video_from_dict
-from savecli.archive.store import Archive, sql_in
+from savecli.archive.store import Archive
+from savecli.archive.tables import sql_in
 from savecli.search.catalogue import COLUMNS, Catalogue, Mask, catalogue_of, read_catalogue
 
 

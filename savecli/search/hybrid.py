@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from savecli.archive.calibration import read_calibration
 from savecli.archive.schema import ClipRow, VideoRow
-from savecli.archive.store import Archive, VectorTables
+from savecli.archive.store import Archive
 from savecli.search.candidates import (
     Candidates,
+    Compared,
     Signal,
     by_cosine,
     clips_by_words,
+    compared_clips,
     fetch_clips,
     nearest_clips,
     num_candidates,
@@ -29,13 +29,12 @@ from savecli.search.matching import QueryTerms
 from savecli.search.rank import ScoredVideo, contenders, group_by_video, score_clips
 from savecli.search.terms import Term
 
-# Clips found by their words whose vectors are looked at as well, where these did not find them.
+# Clips found by their words that are compared by vectors as well.
 NUM_WORDS_COMPARED = 20
+# Clips found by the vectors of their words whose words are read before they are scored.
+NUM_MEANT_READ = 20
 # Videos completed for each that is asked for, as some are taken out that nobody can see.
 _SPARE = 3
-
-Nearest = Mapping[str, npt.NDArray[np.float32]]
-_NONE_NEAR: Nearest = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +74,8 @@ def search_hybrid(archive: Archive, query: HybridQuery, eligible: Eligible) -> F
     if eligible.is_nobody:
         return Found([], {})
     candidates = find_candidates(archive, query, eligible)
-    scored = score_clips(candidates, _known_clips(candidates), query.matching)
+    read = _read_meant(archive, query, candidates)
+    scored = score_clips(candidates, _known_clips(candidates, read), query.matching)
     videos = contenders(scored, limit=_SPARE * query.limit)
     scored = [clip for clip in scored if clip.clip.video_id in videos]
     with ThreadPoolExecutor(2) as pool:
@@ -94,54 +94,67 @@ def search_hybrid(archive: Archive, query: HybridQuery, eligible: Eligible) -> F
 
 def find_candidates(archive: Archive, query: HybridQuery, eligible: Eligible) -> Candidates:
     """What each kind of evidence proposes; they are asked side by side."""
-    count = num_candidates(query.limit)
     encoder = archive.manifest.encoder
-    tables = archive.vector_tables(encoder)
+    table = archive.vector_table(encoder)
+    scoring = encoder.scoring if encoder is not None else None
     candidates = Candidates(is_fused=encoder is not None and encoder.is_fused)
-    # A model of ours makes no vector of words alone.
+    count = num_candidates(query.limit)
     seen = query.vectors.seen if "seen" in query.signals else None
-    meant = query.vectors.said if "said" in query.signals and encoder is not None and encoder.scoring is None else None
+    # A model of ours makes no vector of words alone.
+    meant = query.vectors.said if "said" in query.signals and scoring is None else None
+    of_words = Compared()
     with ThreadPoolExecutor(4) as pool:
-        near = pool.submit(_nearest, tables, "seen", seen, eligible, count)
-        near_words = pool.submit(_nearest, tables, "said", meant, eligible, count)
+        near = pool.submit(_nearest, table, "seen", seen, eligible, count, with_frames=scoring is not None)
+        near_words = pool.submit(_nearest, table, "said", meant, eligible, count)
         if "named" in query.signals:
             named = pool.submit(videos_by_name, archive, query.terms, eligible, count=count)
         if "said" in query.signals:
             candidates.said = clips_by_words(archive, query.terms, eligible, count=count // 2)
+        if scoring is not None and seen is not None and table is not None:
+            best = [clip.clip_id for clip in candidates.said.clips[:NUM_WORDS_COMPARED]]
+            of_words = compared_clips(table, "seen", best, with_frames=True)
+        calibration = read_calibration(archive, encoder) if query.is_judged and encoder is not None else None
         if "named" in query.signals:
             candidates.named = named.result()
-    if encoder is None or tables is None:
-        return candidates
-    calibration = read_calibration(archive, encoder) if query.is_judged else None
     if meant is not None:
         candidates.meant = by_cosine(near_words.result(), meant.judged, "said", calibration)
-    if seen is not None and encoder.scoring is None:
+    if seen is not None and scoring is None:
         candidates.seen = by_cosine(near.result(), seen.judged, "seen", calibration)
-    elif seen is not None and encoder.scoring is not None:
-        by_words = [clip.clip_id for clip in candidates.said.clips[:NUM_WORDS_COMPARED]]
-        candidates.seen = proposal_by_logits(
-            tables,
-            near.result(),
-            by_words,
-            seen.unit,
-            encoder.scoring,
-            calibration,
-            judged=seen.judged,
-            count=count // 2,
-        )
+    elif seen is not None and scoring is not None:
+        compared = near.result().joined(of_words)
+        candidates.seen = proposal_by_logits(compared, seen.unit, scoring, calibration, judged=seen.judged)
     return candidates
 
 
 def _nearest(
-    tables: VectorTables | None, column: str, vector: QueryVector | None, eligible: Eligible, count: int
-) -> Nearest:
-    if tables is None or vector is None:
-        return _NONE_NEAR
-    return nearest_clips(tables, column, vector.unit, eligible, count=count)
+    table: Any | None,
+    column: str,
+    vector: QueryVector | None,
+    eligible: Eligible,
+    count: int,
+    *,
+    with_frames: bool = False,
+) -> Compared:
+    if table is None or vector is None:
+        return Compared()
+    return nearest_clips(table, column, vector.unit, eligible, count=count, with_frames=with_frames)
 
 
-def _known_clips(candidates: Candidates) -> list[ClipRow]:
+def _read_meant(archive: Archive, query: HybridQuery, candidates: Candidates) -> list[ClipRow]:
+    """Rows of the best clips by vectors of words that may say words of the query without being found by them.
+
+    That is so where more clips hold words of the query than `find_candidates` asks for.
+    """
+    found = {clip.clip_id for clip in candidates.said.clips}
+    # Where terms are subtracted, a clip may be missing because it holds them, and its words are no evidence.
+    if len(found) < num_candidates(query.limit) // 2 or any(term.weight < 0 for term in query.terms):
+        return []
+    best = candidates.meant.clip_ids[:NUM_MEANT_READ]
+    return fetch_clips(archive, [clip_id for clip_id in best if clip_id not in found])
+
+
+def _known_clips(candidates: Candidates, read: Sequence[ClipRow]) -> list[ClipRow]:
     """A row of every candidate: as it was read with its words, or bare. A name alone points at the beginning."""
-    rows = {clip.clip_id: clip for clip in candidates.said.clips}
+    rows = {clip.clip_id: clip for clip in (*candidates.said.clips, *read)}
     wanted = [*candidates.seen.clip_ids, *candidates.meant.clip_ids, *(f"{video}:0" for video in candidates.named)]
     return list({**{clip_id: ClipRow.bare(clip_id) for clip_id in wanted}, **rows}.values())

@@ -10,7 +10,8 @@ from lancedb.query import PhraseQuery
 
 from savecli.archive.analyzer import terms
 from savecli.archive.schema import ClipRow
-from savecli.archive.store import Archive, sql_in
+from savecli.archive.store import Archive
+from savecli.archive.tables import sql_in
 from savecli.search.confidence import Level
 from savecli.search.filters import Eligible
 from savecli.search.rank import MAX_MOMENTS_PER_VIDEO, ScoredMoment, ScoredVideo

@@ -27,6 +27,7 @@ from savecli.media.probe import probe_video
 from savecli.model.checkpoint import PREPROCESS, Checkpoint, load_checkpoint
 from savecli.model.hub import Hub
 from savecli.model.records import VideoEncoding
+from savecli.search.candidates import compared_clips
 from savecli.search.contributions import read_contributions
 from savecli.search.exact import exact_logits, proposal_by_logits
 from savecli.training.batches import Collator, inputs_on_device
@@ -201,15 +202,14 @@ def test_candidates_of_words_are_scored_too(folders, video, tmp_path):
     encoder, model = encoder_of(folders["save-plus"]), load_checkpoint(folders["save-plus"]).model
     record = encoder_record(resolve_encoder(str(folders["save-plus"]), hub=OFFLINE))
     archive = create_archive(tmp_path / "test.save")
-    tables = archive.make_vector_tables(record)
+    vectors = archive.make_vector_table(record)
     clips = [clip_of(video(f"{colour}.mp4", scenes=(colour,)), encoder) for colour in ("red", "blue")]
     embeddings = encoder.encode_clips([*clips, ClipInput(clips[0].span)])
-    archive.add_vectors([ClipRow("video", idx, 0.0, 3.0) for idx in range(3)], embeddings, tables)
+    archive.add_vectors([ClipRow("video", idx, 0.0, 3.0) for idx in range(3)], embeddings, vectors)
     text = encoder.encode_text(["a dog"])[0]
+    near = compared_clips(vectors, "seen", ["video:1"], with_frames=True)
     found = proposal_by_logits(
-        archive.vector_tables(record),
-        {"video:1": embeddings[1].pooled},
-        ["video:0", "video:1", "video:2", "gone:0"],
+        near.joined(compared_clips(vectors, "seen", ["video:0", "video:1", "video:2", "gone:0"], with_frames=True)),
         text,
         record.scoring,
         None,
@@ -230,12 +230,12 @@ def test_an_archive_gives_back_what_each_sense_has_added(folders, video, tmp_pat
     encoder = encoder_of(folders["save-plus"])
     record = encoder_record(resolve_encoder(str(folders["save-plus"]), hub=OFFLINE))
     archive = create_archive(tmp_path / "test.save")
-    tables = archive.make_vector_tables(record)
+    vectors = archive.make_vector_table(record)
     clip = clip_of(video(duration_s=2.0), encoder, "we saw a dog")
     made = encoder.encode_clips([clip, ClipInput(clip.span, clip.frames), ClipInput(clip.span, (), "only words")])
     clips = [ClipRow("video", idx, 0.0, 3.0) for idx in range(3)]
-    archive.add_vectors(clips, made, tables)
-    kept = read_contributions(tables, [row.clip_id for row in clips])
+    archive.add_vectors(clips, made, vectors)
+    kept = read_contributions(vectors, [row.clip_id for row in clips])
     assert set(kept) == {"video:0", "video:1"}
     whole, silent = kept["video:0"], kept["video:1"]
     np.testing.assert_allclose(whole.frames, made[0].frames, atol=2e-3)
@@ -251,13 +251,13 @@ def test_tables_of_an_older_form_are_made_anew(folders, tmp_path):
     """Until an index run has done so they count as missing, and no query trips over them."""
     record = encoder_record(resolve_encoder(str(folders["save-plus"]), hub=OFFLINE))
     archive = create_archive(tmp_path / "test.save")
-    made = archive.make_vector_tables(record)
-    name = made.frames.name
+    made = archive.make_vector_table(record)
+    name = made.name
     old = pa.schema([("clip_id", pa.string()), ("video_id", pa.string()), ("embeddings", pa.large_binary())])
     lancedb.connect(str(archive.folder)).create_table(name, schema=old, mode="overwrite")
     archive = open_archive(archive.folder)
-    assert archive.vector_tables(record) is None
-    assert archive.make_vector_tables(record).frames.schema.names == made.frames.schema.names
+    assert archive.vector_table(record) is None
+    assert archive.make_vector_table(record).schema.names == made.schema.names
 
 
 class TestChoosing:

@@ -171,13 +171,13 @@ def test_a_clip_is_prepared_as_indexing_does_and_never_finds_itself(fused: Index
     archive = fused.archive
     record = archive.manifest.encoder
     assert record is not None
-    tables = archive.vector_tables(record)
-    assert tables is not None
+    vectors = archive.vector_table(record)
+    assert vectors is not None
     encoder = load_encoder(reopen_encoder(record, hub=Hub(offline=True)), hub=Hub(offline=True), device="cpu")
     copy = Path(shutil.copy(fused.folder / "red.mp4", tmp_path / "copy@home.mp4"))
     example = like_clip(archive, copy, None, encoder, name="")
     (clip,) = archive.clip_rows(f"video_id = '{next(iter(example.own_clips)).partition(':')[0]}'")
-    stored, _ = stored_vectors(tables, [clip])
+    stored, _ = stored_vectors(vectors, [clip])
     assert stored is not None
     assert float(example.seen @ stored) > 0.999
     assert "red.mp4" not in found(ask(fused, examples=(example,)))
@@ -284,4 +284,4 @@ def test_mistakes_at_the_command_get_a_cause_and_a_fix(fused: Indexed, spoken: I
     with pytest.raises(UsageError, match="there is nothing to look for"):
         ask(spoken, "?!", "-", "beach")
     with pytest.raises(UsageError, match="a phrase has no example"):
-        ask(fused, "dog", is_phrase=True, examples=(Example("hit", "1", np.ones(512, np.float32)),))
+        ask(fused, "dog", is_phrase=True, examples=(Example("hit", "1", np.ones(512, np.float32), "f1"),))

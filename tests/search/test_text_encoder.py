@@ -43,13 +43,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encoder = load_text_encoder(record, hub=OFFLINE)
     archive = create_archive(folder / "home.save")
     archive.set_manifest(replace(archive.manifest, encoder=record))
-    tables = archive.make_vector_tables(record)
+    vectors = archive.make_vector_table(record)
     for number, vector in enumerate(encoder.encode_text(["a red kite", "ein gr\u00fcner Hund"])):
         path = folder / f"{number}.mp4"
         path.touch()
         video = VideoRow(path=str(path), video_id=str(number), root=str(folder), duration_s=4.0, num_clips=1)
         clips = [ClipRow(str(number), 0, 0.0, 4.0)]
-        archive.commit_video(video, clips, [ClipEmbedding(vector, vector[None])], tables)
+        archive.commit_video(video, clips, [ClipEmbedding(vector, vector[None])], vectors)
     keep_text_side(archive.folder, record, lambda: encoder.branch)
     return archive.folder
 
