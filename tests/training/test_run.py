@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from savecli.training.run_dir import RunData, RunDir
 from savecli.training.training_run import Machine, Outcome, RunSplits, run
 from savecli.training.workers import Workers
 from tests.training.random_clips import MemorySource, random_model_of, random_split, small_config
+from tests.training.two_processes import run_two
 
 TIMES = ("clips_per_s", "step_s", "wait_s")
 DATA = RunData(root="/data")
@@ -219,12 +219,7 @@ def test_a_full_disk_keeps_the_state_before(tmp_path: Path, monkeypatch: pytest.
 
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     do_run(tmp_path / "one", a_run())
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, str(tmp_path / "two")], env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
+    run_two(__file__, tmp_path / "two")
     one, two = lines(tmp_path / "one"), lines(tmp_path / "two")
     assert len(one) == len(two)
     for left, right in zip(one, two, strict=True):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,8 +16,10 @@ from savecli.training.step import backward
 from savecli.training.updates import Updates
 from savecli.training.workers import Workers
 from tests.training.random_clips import random_model_of, random_split, small_config
+from tests.training.two_processes import run_two
 
 CPU = torch.device("cpu")
+SOUNDS = ("most", "one", "half taught")
 PRESETS = ["save", "save-plus", "save-hard-alignment", "save-3", "avigate", "clip4clip-meanp", "clip4clip-seqlstm"]
 
 
@@ -105,13 +105,12 @@ def test_gates_are_told() -> None:
 
 def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
     """Also when only one of them has a clip with sound, so that the other's parameters get no gradient of their own."""
-    for sound in ("most", "one", "half taught"):
+    run_two(__file__, tmp_path)
+    for sound in SOUNDS:
         model, batch = taught_step(sound)
         losses, expected = stepped(model, batch, chunk_size=8)
-        out = tmp_path / sound.replace(" ", "-")
-        run_two(out, sound)
         for rank in range(2):
-            held = torch.load(out.with_suffix(f".{rank}.pt"), weights_only=True)
+            held = torch.load(tmp_path / f"{sound}.{rank}.pt", weights_only=True)
             assert json.loads(held["losses"])[:3] == pytest.approx(list(losses)[:3], abs=1e-5)
             assert held["gradients"].keys() == expected.keys()
             for name, gradient in expected.items():
@@ -128,35 +127,20 @@ def taught_step(sound: str):
     return model, batch
 
 
-def run_two(out: Path, sound: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        __file__,
-        str(out),
-        sound,
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-
-
-def main(out: Path, sound: str) -> None:
+def main(out: Path) -> None:
     """What each of the two processes does."""
     from savecli.training.workers import joined_workers
 
     with joined_workers(CPU) as workers:
-        model, batch = taught_step(sound)
-        own = batch.part(slice(4 * workers.rank, 4 * workers.rank + 4))
-        if sound == "half taught" and workers.rank:
-            own = own._replace(taught=None)
-        losses = backward(model, own, chunk_size=3, precision="fp32", workers=workers)
-        held = {"losses": json.dumps(list(losses)), "gradients": gradients(model)}
-        torch.save(held, out.with_suffix(f".{workers.rank}.pt"))
+        for sound in SOUNDS:
+            model, batch = taught_step(sound)
+            own = batch.part(slice(4 * workers.rank, 4 * workers.rank + 4))
+            if sound == "half taught" and workers.rank:
+                own = own._replace(taught=None)
+            losses = backward(model, own, chunk_size=3, precision="fp32", workers=workers)
+            held = {"losses": json.dumps(list(losses)), "gradients": gradients(model)}
+            torch.save(held, out / f"{sound}.{workers.rank}.pt")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]))
