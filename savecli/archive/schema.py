@@ -70,9 +70,6 @@ CLIPS = pa.schema(
     ]
 )
 
-# A clip but for the times of its words, which take longer to read than all the rest and are seldom needed.
-CLIP_COLUMNS = tuple(name for name in CLIPS.names if name != "words")
-
 FAILURES = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),
@@ -183,8 +180,8 @@ def clip_to_dict(clip: ClipRow) -> dict[str, Any]:
 
 
 def clip_from_dict(row: dict[str, Any]) -> ClipRow:
-    """The clip a stored row describes; without the times of its words where these were not fetched."""
-    words = tuple(TimedSpan(**word) for word in row.get("words") or ())
+    """The clip a stored row describes."""
+    words = tuple(TimedSpan(**word) for word in row["words"] or ())
     return ClipRow(row["video_id"], row["clip_idx"], row["start_s"], row["end_s"], row["text"], words)
 
 

@@ -13,7 +13,7 @@ from lancedb.query import BooleanQuery, FullTextOperator, MatchQuery, Occur
 
 from savecli.archive.analyzer import is_stop_word, title_words
 from savecli.archive.calibration import Calibration
-from savecli.archive.schema import CLIP_COLUMNS, ClipRow, clip_from_dict
+from savecli.archive.schema import ClipRow
 from savecli.archive.store import Archive
 from savecli.archive.tables import rows_of_clips, vectors_in
 from savecli.search.confidence import Level, vector_levels
@@ -198,8 +198,12 @@ def fetch_clips(archive: Archive, clip_ids: Sequence[str]) -> list[ClipRow]:
     """Rows of clips by id, without the times of their words."""
     if not clip_ids:
         return []
-    rows = map(clip_from_dict, rows_of_clips(archive.clips, clip_ids, CLIP_COLUMNS).to_pylist())
-    return sorted(rows, key=lambda clip: (clip.video_id, clip.clip_idx))
+    rows = rows_of_clips(archive.clips, clip_ids, ("clip_id", "start_s", "end_s", "text")).to_pylist()
+    clips = (
+        replace(ClipRow.bare(row["clip_id"]), start_s=row["start_s"], end_s=row["end_s"], text=row["text"])
+        for row in rows
+    )
+    return sorted(clips, key=lambda clip: (clip.video_id, clip.clip_idx))
 
 
 def levels_of(similarity: Floats, column: str, calibration: Calibration | None) -> tuple[Level, ...]:
