@@ -85,9 +85,9 @@ def read_examples(archive: Archive, named: Named, *, offline: bool) -> tuple[Exa
     """
     if not named:
         return ()
-    from savecli.search.example import check_examples
+    from savecli.search.example import check_vectors
 
-    check_examples(archive)
+    check_vectors(archive, "by example")
     examples = [_like_hit(archive, *_weighted(text)) for text in named.hits]
     pictures = [(weight, name, _existing(name)) for weight, name in map(_weighted, named.images)]
     clips = [(weight, name, *_placed(name)) for weight, name in map(_weighted, named.clips)]

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from savecli.archive.schema import ClipRow
-from savecli.archive.store import Archive, VectorTables, sql_in
+from savecli.archive.store import Archive
+from savecli.archive.tables import sql_in
 from savecli.core.encoder import Encoder
-from savecli.core.errors import MediaError, SaveError, UsageError
+from savecli.core.errors import SaveError, UsageError
 from savecli.core.records import Span
 from savecli.search.terms import Term
 
@@ -34,6 +35,7 @@ class Example:
         kind: where it comes from.
         name: what the user calls it: a file, a file and a span, the number of a hit.
         seen: `(D,)`, as a clip's pooled vector.
+        encoder: fingerprint of what made the vectors, as those of another one cannot be compared with them.
         said: `(D,)`, as a clip's vector of its words; None without any.
         weight: against the other terms of the query; below 0 the hits are unlike it.
         own_clips: ids of the clips it was taken from, which are no answer.
@@ -42,6 +44,7 @@ class Example:
     kind: Literal["image", "clip", "hit"]
     name: str
     seen: Vector
+    encoder: str
     said: Vector | None = None
     weight: float = 1.0
     own_clips: frozenset[str] = frozenset()
@@ -137,9 +140,9 @@ def like_moment(archive: Archive, video_id: str, start_s: float, end_s: float, *
         UsageError: the archive has no vectors.
         SaveError: the moment is not in the archive, or has no vector.
     """
-    tables = check_examples(archive)
+    table = check_vectors(archive, "by example")
     clips = clips_within(archive, video_id, start_s, end_s)
-    seen, said = stored_vectors(tables, clips)
+    seen, said = stored_vectors(table, clips)
     if seen is None:
         why = "its clips have no picture" if clips else "it was indexed anew or removed since, or is of another archive"
         raise SaveError(
@@ -147,7 +150,7 @@ def like_moment(archive: Archive, video_id: str, start_s: float, end_s: float, *
             why=why,
             fix="run the query again",
         )
-    return Example("hit", name, seen, said, own_clips=frozenset(clip.clip_id for clip in clips))
+    return Example("hit", name, seen, _fingerprint(archive), said, own_clips=frozenset(clip.clip_id for clip in clips))
 
 
 def like_picture(archive: Archive, path: Path, encoder: Encoder, *, name: str) -> Example:
@@ -162,10 +165,10 @@ def like_picture(archive: Archive, path: Path, encoder: Encoder, *, name: str) -
     """
     from savecli.archive.example import picture_clip
 
-    check_examples(archive)
+    check_vectors(archive, "by example")
     (embedding,) = encoder.encode_clips([picture_clip(path, needs=encoder.needs)])
     assert embedding.pooled is not None, "it has a picture"
-    return Example("image", name, embedding.pooled)
+    return Example("image", name, embedding.pooled, _fingerprint(archive))
 
 
 def like_clip(archive: Archive, path: Path, span: Span | None, encoder: Encoder, *, name: str) -> Example:
@@ -180,16 +183,16 @@ def like_clip(archive: Archive, path: Path, span: Span | None, encoder: Encoder,
     """
     from savecli.archive.example import file_clip
 
-    check_examples(archive)
+    check_vectors(archive, "by example")
     record = archive.manifest.encoder
     reads_words = record is not None and (record.scoring is None or "said" in record.senses)
     found = file_clip(archive, path, span, needs=encoder.needs, reads_words=reads_words)
     (embedding,) = encoder.encode_clips([found.clip_input])
-    if embedding.pooled is None:
-        raise MediaError(f"cannot read {path.name}", why="it has no picture in this span")
+    assert embedding.pooled is not None, "it has a picture"
     place = found.clip_input.span
     own = [] if found.video_id is None else clips_within(archive, found.video_id, place.start_s, place.end_s)
-    return Example("clip", name, embedding.pooled, embedding.speech, own_clips=frozenset(clip.clip_id for clip in own))
+    own_clips = frozenset(clip.clip_id for clip in own)
+    return Example("clip", name, embedding.pooled, _fingerprint(archive), embedding.speech, own_clips=own_clips)
 
 
 def clips_within(archive: Archive, video_id: str, start_s: float, end_s: float) -> list[ClipRow]:
@@ -201,31 +204,39 @@ def clips_within(archive: Archive, video_id: str, start_s: float, end_s: float) 
     ]
 
 
-def check_examples(archive: Archive) -> VectorTables:
-    """The vectors to compare an example with.
+def check_vectors(archive: Archive, how: str) -> Any:
+    """The vectors to search by.
+
+    Args:
+        how: "by example", for the error.
 
     Raises:
         UsageError: the archive has none.
     """
     encoder = archive.manifest.encoder
-    tables = archive.vector_tables(encoder)
-    if tables is not None:
-        return tables
+    table = archive.vector_table(encoder)
+    if table is not None:
+        return table
     fix = f"save index --archive {archive.folder}"
     why = "its vectors are not complete"
     if encoder is None or encoder.dimension == 0:
         fix = f"save models pull clip && save index --encoder clip --archive {archive.folder}"
         why = "it was indexed with the encoder `words`, which looks at no pictures"
-    raise UsageError("this archive cannot be searched by example", why=why, fix=fix)
+    raise UsageError(f"this archive cannot be searched {how}", why=why, fix=fix)
 
 
-def stored_vectors(tables: VectorTables, clips: Sequence[ClipRow]) -> tuple[Vector | None, Vector | None]:
+def stored_vectors(table: Any, clips: Sequence[ClipRow]) -> tuple[Vector | None, Vector | None]:
     """Unit vectors along the means of what the clips' `seen` and `said` columns hold; None where they hold nothing."""
     where = f"{sql_in('video_id', {clip.video_id for clip in clips})} AND "
     where += sql_in("clip_id", [clip.clip_id for clip in clips])
-    rows = tables.vectors.search().where(where).select(["clip_id", "seen", "said"]).to_list()
+    rows = table.search().where(where).select(["clip_id", "seen", "said"]).to_list()
     rows.sort(key=lambda row: str(row["clip_id"]))
     return _mean(rows, "seen"), _mean(rows, "said")
+
+
+def _fingerprint(archive: Archive) -> str:
+    assert archive.manifest.encoder is not None, "an archive with vectors has an encoder"
+    return archive.manifest.encoder.fingerprint
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], column: str) -> Vector | None:

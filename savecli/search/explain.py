@@ -66,7 +66,7 @@ class Explanation:
 
     Args:
         is_judged: whether the levels mean anything; they do not where a query holds examples.
-        words: of the query, in its order, by where they were found: `said`, `name`, or neither.
+        words: that were looked for, in the query's order, by where they were found: `said`, `name`, or neither.
         similarity: None where the clip was not compared by vectors.
     """
 
@@ -85,7 +85,9 @@ def explain_answer(archive: Archive, request: Request, answer: Answer, encode_te
     """
     seen = query_vectors(request.weighted, request.examples, encode_text).seen
     vector = None if seen is None else seen.unit
-    wanted = wanted_text(request.weighted)
+    # Neither examples nor sight alone look for words, so none of them is missing.
+    looks_for_words = not request.examples and not request.signals.isdisjoint(("said", "named"))
+    wanted = wanted_text(request.weighted) if looks_for_words else ""
     query = query_terms(wanted, language=archive.manifest.language)
     bases = [moment.basis for hit in answer.videos for moment in hit.moments if moment.basis is not None]
     similarities = {} if vector is None else _similarities(archive, bases, vector)
@@ -119,10 +121,10 @@ def _gates(part: SenseContribution | None) -> tuple[tuple[float, float], ...]:
 def _similarities(archive: Archive, bases: Iterable[Basis], vector: Vector) -> dict[str, Similarity]:
     """By clip id, of those that were compared by vectors."""
     encoder = archive.manifest.encoder
-    tables = archive.vector_tables(encoder)
-    if tables is None or encoder is None:
+    table = archive.vector_table(encoder)
+    if table is None or encoder is None:
         return {}
-    held = read_contributions(tables, _compared(bases))
+    held = read_contributions(table, _compared(bases))
     return {clip_id: _similarity(of_clip, vector, encoder) for clip_id, of_clip in held.items()}
 
 

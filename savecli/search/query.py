@@ -13,10 +13,10 @@ from savecli.archive.paths import real_path
 from savecli.archive.plan import is_gone
 from savecli.archive.schema import VideoRow
 from savecli.archive.store import Archive
-from savecli.core.errors import UsageError
+from savecli.core.errors import SaveError, UsageError
 from savecli.search.candidates import Signal, is_searchable
 from savecli.search.confidence import Level
-from savecli.search.example import Example, QueryVectors, check_examples, query_vectors
+from savecli.search.example import Example, QueryVectors, check_vectors, query_vectors
 from savecli.search.filters import Filters, eligible_videos
 from savecli.search.hybrid import Found, HybridQuery, search_hybrid
 from savecli.search.matching import QueryTerms, query_terms
@@ -57,14 +57,8 @@ class Request:
 
 
 def needs_text_encoder(archive: Archive, request: Request) -> bool:
-    """Whether answering takes the encoder's text side; phrases and archives of words alone do without.
-
-    So does what is said in an archive of a model of ours, which makes no vectors of words alone.
-    """
-    encoder = archive.manifest.encoder
-    if request.is_phrase or not request.weighted or encoder is None or encoder.dimension == 0:
-        return False
-    return encoder.scoring is None or "seen" in request.signals
+    """Whether answering takes the encoder's text side; phrases and archives of words alone do without."""
+    return bool(request.weighted) and _takes_vectors(archive, request) and not _lacks_vectors(archive)
 
 
 def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText | None = None) -> Answer:
@@ -84,7 +78,8 @@ def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText
     query = query_terms(wanted_text(request.weighted), language=archive.manifest.language)
     if request.is_phrase:
         phrases = find_phrase(archive, request.text, eligible, limit=request.limit)
-        found = Found(phrases, eligible.files(archive, [video.video_id for video in phrases]))
+        files = eligible.files(archive, [video.video_id for video in phrases])
+        found = Found([video for video in phrases if video.video_id in files], files)
     else:
         vectors = query_vectors(request.weighted, request.examples, encode_text)
         found = search_hybrid(archive, _hybrid_query(request, query, vectors), eligible)
@@ -104,6 +99,19 @@ def search_videos(archive: Archive, request: Request, *, encode_text: EncodeText
         terms=request.terms,
         examples=request.examples,
     )
+
+
+def _takes_vectors(archive: Archive, request: Request) -> bool:
+    """Whether vectors are evidence; a model of ours makes none of words alone."""
+    encoder = archive.manifest.encoder
+    if request.is_phrase or encoder is None or encoder.dimension == 0:
+        return False
+    return encoder.scoring is None or "seen" in request.signals
+
+
+def _lacks_vectors(archive: Archive) -> bool:
+    """Whether an archive has no table of vectors, be it of an older version, or its first run was killed at once."""
+    return archive.vector_table(archive.manifest.encoder) is None
 
 
 def _hybrid_query(request: Request, matching: QueryTerms, vectors: QueryVectors) -> HybridQuery:
@@ -131,13 +139,8 @@ def _check(archive: Archive, request: Request) -> None:
             why="all of its terms are subtracted",
             fix="say what to look for first: save query dog - beach",
         )
-    encoder = archive.manifest.encoder
-    if request.signals == {"seen"} and (encoder is None or encoder.dimension == 0):
-        raise UsageError(
-            "this archive cannot be searched by sight",
-            why="it was indexed with the encoder `words`, which looks at no pictures",
-            fix=f"save models pull clip && save index --encoder clip --archive {archive.folder}",
-        )
+    if request.signals == {"seen"}:
+        check_vectors(archive, "by sight")
 
 
 def _weights(request: Request) -> Iterator[float]:
@@ -146,15 +149,20 @@ def _weights(request: Request) -> Iterator[float]:
 
 
 def _check_examples(archive: Archive, request: Request) -> None:
-    check_examples(archive)
+    check_vectors(archive, "by example")
     if request.is_phrase:
         raise UsageError(
             "a phrase has no example", why="--phrase looks for exact words alone", fix="leave out one of the two"
         )
     encoder = archive.manifest.encoder
-    has_words = (
-        encoder is not None and encoder.scoring is None and all(part.said is not None for part in request.examples)
-    )
+    assert encoder is not None, "an archive with vectors has an encoder"
+    if any(example.encoder != encoder.fingerprint for example in request.examples):
+        raise SaveError(
+            "the example cannot be compared with this archive any more",
+            why="the archive was given another encoder since the example was made",
+            fix="run the query again",
+        )
+    has_words = encoder.scoring is None and all(part.said is not None for part in request.examples)
     if "seen" not in request.signals and not has_words:
         raise UsageError(
             "the example cannot be compared by what is said",
@@ -165,6 +173,8 @@ def _check_examples(archive: Archive, request: Request) -> None:
 
 def _notes(archive: Archive, request: Request) -> tuple[str, ...]:
     encoder = archive.manifest.encoder
+    if _takes_vectors(archive, request) and _lacks_vectors(archive):
+        return (f"Only words were searched, as vectors are not complete: save index --archive {archive.folder}",)
     if request.signals == {"seen"} and encoder is not None and encoder.is_fused and not request.is_phrase:
         senses = " and ".join(sense for sense in encoder.senses if sense != "seen")
         return (f"This archive's vectors also hold what is {senses}: a match need not be one of sight.",)

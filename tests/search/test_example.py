@@ -23,7 +23,7 @@ def texts(rng: np.random.Generator) -> dict[str, Vectors]:
 
 @pytest.fixture
 def picture(rng: np.random.Generator) -> Example:
-    return Example("image", "a.jpg", unit(rng.normal(size=16).astype(np.float32)))
+    return Example("image", "a.jpg", unit(rng.normal(size=16).astype(np.float32)), "f1")
 
 
 def encoder(texts: dict[str, Vectors]) -> Callable[[Sequence[str]], Vectors]:
@@ -72,12 +72,12 @@ def test_what_cancels_itself_is_refused(texts: dict[str, Vectors]) -> None:
 
 
 def test_an_example_without_words_is_not_compared_by_words(texts: dict[str, Vectors], picture: Example) -> None:
-    spoken = Example("hit", "1", picture.seen, said=texts["running"])
+    spoken = Example("hit", "1", picture.seen, "f1", said=texts["running"])
     assert query_vectors([Term("dog")], [picture], encoder(texts)).said is None
     both = query_vectors([Term("dog")], [spoken], encoder(texts)).said
     assert both is not None
     np.testing.assert_allclose(both.unit, unit(texts["dog"] + texts["running"]), rtol=1e-5)
-    less_of_it = Example("image", "a.jpg", picture.seen, weight=-1.0)
+    less_of_it = Example("image", "a.jpg", picture.seen, "f1", weight=-1.0)
     assert query_vectors([Term("dog")], [less_of_it], encoder(texts)).said is not None
 
 
@@ -87,9 +87,15 @@ def test_nothing_that_is_added_is_no_vector(texts: dict[str, Vectors]) -> None:
 
 
 def test_an_example_survives_json(picture: Example, texts: dict[str, Vectors]) -> None:
-    example = Example("hit", "2.3", picture.seen, texts["dog"], weight=-0.5, own_clips=frozenset({"b:1", "a:0"}))
+    example = Example("hit", "2.3", picture.seen, "f1", texts["dog"], weight=-0.5, own_clips=frozenset({"b:1", "a:0"}))
     held = Example.from_dict(json.loads(json.dumps(example.as_dict())))
-    assert (held.kind, held.name, held.weight, held.own_clips) == ("hit", "2.3", -0.5, example.own_clips)
+    assert (held.kind, held.name, held.encoder, held.weight, held.own_clips) == (
+        "hit",
+        "2.3",
+        "f1",
+        -0.5,
+        example.own_clips,
+    )
     np.testing.assert_array_equal(held.seen, example.seen)
     assert held.said is not None
     np.testing.assert_array_equal(held.said, texts["dog"])
