@@ -159,7 +159,6 @@ def moment_json(moment: Moment) -> dict[str, Any]:
         "ranks": {
             **({} if moment.ranks.matched is None else {"matched": moment.ranks.matched}),
             "seen": moment.ranks.seen,
-            "heard": moment.ranks.heard,
             "said": moment.ranks.said,
             "named": moment.ranks.named,
         },
@@ -201,7 +200,6 @@ def _evidence(moment: Moment) -> str:
         for name, place in (
             ("matched", ranks.matched),
             ("seen", ranks.seen),
-            ("heard", ranks.heard),
             ("said", ranks.said),
             ("name", ranks.named),
         )

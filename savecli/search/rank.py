@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -49,6 +49,7 @@ class Part:
 
     @property
     def score(self) -> float:
+        """What the place adds; `weight` at the first."""
         return self.weight * (RRF_K + 1) / (RRF_K + self.rank)
 
 
@@ -81,10 +82,12 @@ class ScoredClip:
 
     @cached_property
     def score(self) -> float:
+        """What all kinds of evidence add."""
         return sum(part.score for part in self.parts)
 
     @cached_property
     def level(self) -> Level:
+        """How far all kinds of evidence together can be believed."""
         return joint_level(part.level for part in self.parts)
 
 
@@ -133,42 +136,52 @@ def score_clips(candidates: Candidates, clips: Iterable[ClipRow], query: QueryTe
         query: the terms asked for.
     """
     said_order = fuse_ranks([clip.clip_id for clip in candidates.said.clips], candidates.meant.clip_ids)
-    said_rank = {clip_id: rank for rank, clip_id in enumerate(said_order, start=1)}
-    named_rank = {video_id: rank for rank, video_id in enumerate(candidates.named, start=1)}
-    seen_rank = candidates.seen.places()
-    seen_level = dict(zip(candidates.seen.clip_ids, candidates.seen.levels, strict=True))
-    logits = dict(zip(candidates.seen.clip_ids, candidates.seen.logits, strict=False))
-    meant_level = dict(zip(candidates.meant.clip_ids, candidates.meant.levels, strict=True))
+    places = _Places(
+        seen=candidates.seen.places(),
+        said={clip_id: rank for rank, clip_id in enumerate(said_order, start=1)},
+        named={video_id: rank for rank, video_id in enumerate(candidates.named, start=1)},
+        seen_level=dict(zip(candidates.seen.clip_ids, candidates.seen.levels, strict=True)),
+        meant_level=dict(zip(candidates.meant.clip_ids, candidates.meant.levels, strict=True)),
+        logits=dict(zip(candidates.seen.clip_ids, candidates.seen.logits, strict=False)),
+    )
+    return [_scored_clip(clip, candidates, places, query) for clip in clips]
 
-    def scored(clip: ClipRow) -> ScoredClip:
-        matched = matched_terms(clip.text, query) if clip.clip_id in said_rank else frozenset()
-        named = matched_terms(candidates.named[clip.video_id], query) if clip.video_id in named_rank else frozenset()
-        parts: list[Part] = []
-        if clip.clip_id in seen_rank:
-            level = seen_level[clip.clip_id]
-            kind: Literal["matched", "seen"] = "matched" if candidates.is_fused else "seen"
-            parts.append(Part(kind, seen_rank[clip.clip_id], level, VECTOR_WEIGHT[level]))
-        if clip.clip_id in said_rank:
-            level = words_level(coverage(matched, query), evidence(matched, query))
-            level = max(level, meant_level.get(clip.clip_id, Level.LOW))
-            parts.append(Part("said", said_rank[clip.clip_id], level, WORDS_WEIGHT[level], matched))
-        if clip.video_id in named_rank:
-            # What the name leaves out may be said: "stiff person" in neurology-03.mp4.
-            together = matched | named
-            level = words_level(coverage(together, query), evidence(together, query))
-            parts.append(Part("name", named_rank[clip.video_id], level, WORDS_WEIGHT[level], named))
-        by_vector = seen_rank.get(clip.clip_id)
-        ranks = Ranks(
-            matched=by_vector if candidates.is_fused else None,
-            seen=None if candidates.is_fused else by_vector,
-            said=said_rank.get(clip.clip_id),
-            named=named_rank.get(clip.video_id),
-        )
-        cosines = candidates.seen.senses.get(clip.clip_id)
-        senses = shares_of(cosines) if cosines is not None and candidates.is_fused else ()
-        return ScoredClip(clip, ranks, tuple(parts), matched, logits.get(clip.clip_id), senses)
 
-    return [scored(clip) for clip in clips]
+@dataclass(frozen=True)
+class _Places:
+    """What was proposed, by clip id; `named` by video id. Ranks are 1-based."""
+
+    seen: Mapping[str, int]
+    said: Mapping[str, int]
+    named: Mapping[str, int]
+    seen_level: Mapping[str, Level]
+    meant_level: Mapping[str, Level]
+    logits: Mapping[str, float]
+
+
+def _scored_clip(clip: ClipRow, candidates: Candidates, places: _Places, query: QueryTerms) -> ScoredClip:
+    seen, said = places.seen.get(clip.clip_id), places.said.get(clip.clip_id)
+    named = places.named.get(clip.video_id)
+    in_words = matched_terms(clip.text, query) if said is not None else frozenset()
+    in_name = matched_terms(candidates.named[clip.video_id], query) if named is not None else frozenset()
+    parts: list[Part] = []
+    if seen is not None:
+        level = places.seen_level[clip.clip_id]
+        parts.append(Part("matched" if candidates.is_fused else "seen", seen, level, VECTOR_WEIGHT[level]))
+    if said is not None:
+        level = words_level(coverage(in_words, query), evidence(in_words, query))
+        level = max(level, places.meant_level.get(clip.clip_id, Level.LOW))
+        parts.append(Part("said", said, level, WORDS_WEIGHT[level], in_words))
+    if named is not None:
+        # What the name leaves out may be said: "stiff person" in neurology-03.mp4.
+        together = in_words | in_name
+        level = words_level(coverage(together, query), evidence(together, query))
+        parts.append(Part("name", named, level, WORDS_WEIGHT[level], in_name))
+    is_fused = candidates.is_fused
+    ranks = Ranks(matched=seen if is_fused else None, seen=None if is_fused else seen, said=said, named=named)
+    cosines = candidates.seen.senses.get(clip.clip_id)
+    senses = shares_of(cosines) if cosines is not None and is_fused else ()
+    return ScoredClip(clip, ranks, tuple(parts), in_words, places.logits.get(clip.clip_id), senses)
 
 
 def contenders(clips: Iterable[ScoredClip], *, limit: int) -> set[str]:
@@ -280,7 +293,6 @@ def _best_ranks(ranks: Iterable[Ranks]) -> Ranks:
     return Ranks(
         matched=best(rank.matched for rank in ranks),
         seen=best(rank.seen for rank in ranks),
-        heard=best(rank.heard for rank in ranks),
         said=best(rank.said for rank in ranks),
         named=best(rank.named for rank in ranks),
     )

@@ -32,7 +32,6 @@ class Ranks:
 
     matched: int | None = None
     seen: int | None = None
-    heard: int | None = None
     said: int | None = None
     named: int | None = None
 
