@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,21 +46,15 @@ def query(
 
     Exits with 1 and prints nothing to stdout when there is no confident match.
     """
-    from savecli.archive.store import open_archive
     from savecli.cli.last_query import remember
-    from savecli.search.query import needs_text_encoder, search_videos
+    from savecli.search.session import Session
     from savecli.search.terms import parse_terms
 
     if not text and not named:
         raise click.UsageError("Missing argument 'TEXT...', --image, --clip or --like.")
     request = replace(asked, text=" ".join(text), terms=() if asked.is_phrase else parse_terms(text))
-    archive = open_archive(archive_folder)
-    request = replace(request, examples=read_examples(archive, named, offline=offline))
-    encode_text = text_side(archive, offline=offline) if needs_text_encoder(archive, request) else None
-    answer = search_videos(archive, request, encode_text=encode_text)
+    session = Session(archive_folder, partial(text_side, offline=offline))
+    request = replace(request, examples=read_examples(session.archive, named, offline=offline))
+    answer = session.search(request)
     remember(answer, request, archive_folder)
-    if explain:
-        from savecli.search.explain import explain_answer
-
-        answer = explain_answer(archive, request, answer, encode_text)
-    return show_answer(answer, form)
+    return show_answer(session.explain(request, answer) if explain else answer, form)

@@ -37,12 +37,14 @@ class Session:
         """As `search_videos`."""
         self.follow()
         try:
-            return search_videos(self.archive, request, encode_text=self.text_side(request))
+            answer = self._answer(request)
+            if not self.follow():
+                return answer
         except Exception:
             if not self.follow():
                 raise
-        # Its tables were replaced while they were searched.
-        return search_videos(self.archive, request, encode_text=self.text_side(request))
+        # Its tables were replaced while the text side was loaded, or while they were searched.
+        return self._answer(request)
 
     def explain(self, request: Request, answer: Answer) -> Answer:
         """As `explain_answer`, of an answer of this session."""
@@ -55,6 +57,9 @@ class Session:
         if self._encode_text is None:
             self._encode_text = self._load(self.archive)
         return self._encode_text
+
+    def _answer(self, request: Request) -> Answer:
+        return search_videos(self.archive, request, encode_text=self.text_side(request))
 
     def follow(self) -> bool:
         """Open the archive again if it is not what it was; whether that was so."""
