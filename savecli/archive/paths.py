@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 # A file name need not be valid UTF-8, but a column of strings must be: each odd byte is kept as one character of
@@ -19,3 +20,8 @@ def real_path(text: str) -> Path:
     """The path that `stored_path` wrote."""
     first, last = _ODD_BYTE_BASE + 0x80, _ODD_BYTE_BASE + 0xFF
     return Path("".join(chr(ord(c) - _ODD_BYTE_BASE + 0xDC00) if first <= ord(c) <= last else c for c in text))
+
+
+def same_form(text: str) -> str:
+    """Accents in one spelling: file systems and editors differ in theirs."""
+    return unicodedata.normalize("NFC", text)

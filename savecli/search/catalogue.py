@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from savecli.archive.paths import same_form, stored_path
+
 COLUMNS = ("path", "video_id", "root", "duration_s", "mtime_ns", "language", "is_missing")
 
 Mask = npt.NDArray[np.bool_]
@@ -20,7 +22,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Columns of `videos`, `(N,)` each; paths with `/` between their parts."""
+    """Columns of `videos`, `(N,)` each; paths in `same_form`, with `/` between their parts."""
 
     paths: list[str]
     below_roots: list[str]
@@ -43,11 +45,12 @@ def read_catalogue(table: Any) -> Catalogue:
 
 def catalogue_of(columns: Any) -> Catalogue:
     """The catalogue of some rows, an arrow table."""
-    paths, roots = columns.column("path").to_pylist(), columns.column("root").to_pylist()
+    paths = [same_form(path) for path in columns.column("path").to_pylist()]
+    roots = [same_form(root or "") for root in columns.column("root").to_pylist()]
     plain = [PurePath(path).as_posix() for path in paths] if os.sep == "\\" else paths
     return Catalogue(
         paths=plain,
-        below_roots=[below_root(path, root or "") for path, root in zip(plain, roots, strict=True)],
+        below_roots=[below_root(path, root) for path, root in zip(plain, roots, strict=True)],
         video_ids=columns.column("video_id").to_numpy(),
         duration_s=columns.column("duration_s").fill_null(0.0).to_numpy(),
         mtime_ns=columns.column("mtime_ns").fill_null(0).to_numpy(),
@@ -67,7 +70,9 @@ def path_matcher(pattern: str) -> Callable[[str, str], bool]:
 
     A pattern may name a folder or file as it is: `talks` matches `talks/a.mp4` and `x/talks/a.mp4`, and `a [x].mp4`
     itself. As a glob it must match the whole path below the root, the whole absolute path, or the file name.
+    Paths are as a catalogue holds them, a pattern as it was typed.
     """
+    pattern = same_form(stored_path(pattern))
     wanted = PurePath(pattern).as_posix()
     named = wanted if wanted.startswith("/") else f"/{wanted}"
     named = f"{named.rstrip('/')}/"

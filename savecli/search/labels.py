@@ -6,13 +6,12 @@ import difflib
 import math
 import os
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from savecli.archive.paths import real_path
+from savecli.archive.paths import real_path, same_form
 from savecli.archive.schema import VideoRow
 from savecli.core.errors import UsageError
 from savecli.core.records import Span
@@ -80,7 +79,7 @@ class VideoNames:
         # By the last part of the path, with and without its ending.
         self._by_name: dict[str, list[tuple[PurePath, VideoRow]]] = defaultdict(list)
         for row in rows:
-            path = PurePath(_same_form(str(real_path(row.path))))
+            path = PurePath(same_form(str(real_path(row.path))))
             for name in {path.name, path.stem}:
                 self._by_name[name].append((path, row))
 
@@ -92,7 +91,7 @@ class VideoNames:
         """
         found = self._matching(text)
         if not found:
-            near = difflib.get_close_matches(PurePath(_same_form(text)).name, self._by_name, n=1)
+            near = difflib.get_close_matches(PurePath(same_form(text)).name, self._by_name, n=1)
             raise ValueError(f"no video `{text}` in the archive" + (f"; did you mean `{near[0]}`?" if near else ""))
         if all(row.is_missing for row in found):
             raise ValueError(f"`{text}` is in the archive, but its file is gone or its drive is not connected")
@@ -102,7 +101,7 @@ class VideoNames:
         return ids.pop()
 
     def _matching(self, text: str) -> list[VideoRow]:
-        wanted = PurePath(_same_form(str(Path(text).expanduser()) if text.startswith("~/") else text))
+        wanted = PurePath(same_form(str(Path(text).expanduser()) if text.startswith("~/") else text))
         rows = self._by_name.get(wanted.name, [])
         whole = {PurePath(os.path.normpath(folder / wanted)) for folder in (Path.cwd(), self._folder)}
         if exact := [row for path, row in rows if path in whole]:
@@ -116,11 +115,6 @@ class VideoNames:
 def _ends(path: PurePath, wanted: Sequence[str], form: str) -> bool:
     parts = (*path.parts[:-1], path.name if form == "name" else path.stem)
     return parts[-len(wanted) :] == tuple(wanted)
-
-
-def _same_form(text: str) -> str:
-    """Accents in one spelling: file systems and editors differ in theirs."""
-    return unicodedata.normalize("NFC", text)
 
 
 def _label(number: int, cells: Sequence[str]) -> Label:
