@@ -114,13 +114,18 @@ def text_side(archive: Archive, *, offline: bool, for_many: bool = False) -> Enc
 
 def show_answer(answer: Answer, form: str | None) -> int:
     """Print an answer and its notes; the exit code says whether anything was found."""
-    for note in answer.notes:
-        click.echo(note, err=True)
+    show_notes(answer)
     if not answer.videos:
         click.echo(_nothing_found(answer), err=True)
         return NOTHING_FOUND
     print_answer(answer, form)
     return FOUND
+
+
+def show_notes(answer: Answer) -> None:
+    """What the user should know of an answer, on stderr."""
+    for note in answer.notes:
+        click.echo(note, err=True)
 
 
 def _signals(*, see: bool, say: bool) -> frozenset[Signal]:

@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from savecli.cli.asking import offline_option, print_answer, request_options, show_answer, text_side
+from savecli.cli.asking import offline_option, print_answer, request_options, show_answer, show_notes, text_side
 from savecli.cli.options import archive_option, json_option
 from savecli.core.errors import SaveError
 
@@ -54,7 +54,7 @@ def shell(archive_folder: Path, asked: Request, as_json: bool, offline: bool) ->
     from savecli.search.session import Session
 
     session = Session(archive_folder, partial(text_side, offline=offline, for_many=True))
-    session.text_side(asked)
+    session.text_side(replace(asked, text="any line"))
     answers = Shell(session, asked, as_json=as_json)
     is_typed = sys.stdin.isatty()
     if is_typed:
@@ -118,7 +118,6 @@ class Shell:
     def take(self, text: str) -> bool:
         """Do what a line asks, and tell what goes wrong; False ends the shell."""
         from savecli.cli.errors import error_text, our_own_fault
-        from savecli.cli.render import JSON_SCHEMA
 
         line = read_line(text)
         if line is None or line.kind == "quit":
@@ -131,14 +130,20 @@ class Shell:
             known = error if isinstance(error, SaveError) else our_own_fault(error)
             self._num_failed += 1
             click.echo(error_text(known), err=True)
-            if self._form is not None:
-                told = {"what": known.what, "why": known.why, "fix": known.fix}
-                click.echo(json.dumps({"schema": JSON_SCHEMA, "error": told}))
+            self._tell(error={"what": known.what, "why": known.why, "fix": known.fix})
         return True
+
+    def _tell(self, **news: Any) -> None:
+        """A document of what is no answer, for programs."""
+        from savecli.cli.render import JSON_SCHEMA
+
+        if self._form is not None:
+            click.echo(json.dumps({"schema": JSON_SCHEMA, **news}))
 
     def _do(self, line: Line) -> None:
         if line.kind == "help":
             click.echo(HELP, err=True)
+            self._tell(help=HELP)
         elif line.kind == "query":
             self._search(self._text_request(line.rest))
         elif line.kind == "like":
@@ -147,7 +152,9 @@ class Shell:
             from savecli.cli.open import play
 
             self._players = [player for player in self._players if player.poll() is None]  # reaps those that ended
-            self._players.append(play(self._shown().hit(line.rest)))
+            hit = self._shown().hit(line.rest)
+            self._players.append(play(hit))
+            self._tell(opened=str(hit.path))
         else:
             from savecli.cli.why import show_why
 
@@ -177,6 +184,7 @@ class Shell:
         if self._form is None:
             show_answer(answer, None)
         else:
+            show_notes(answer)
             print_answer(answer, self._form)
         self._num_queries += 1
         self._num_found += bool(answer.videos)
