@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from savecli.archive.manifest import EncoderRecord
-from savecli.archive.store import Archive, VectorTables
+from savecli.archive.store import Archive
 from savecli.core.encoder import Encoder
 
 # Every clip of a small archive, a sample of a large one, which takes a fraction of a second to read.
@@ -55,13 +55,13 @@ class Calibration:
     best_said: npt.NDArray[np.float32]
 
 
-def calibrate(archive: Archive, encoder: Encoder, record: EncoderRecord, tables: VectorTables) -> None:
+def calibrate(archive: Archive, encoder: Encoder, record: EncoderRecord, table: Any) -> None:
     """Measure the background on this archive and keep it beside the vectors."""
     path = _path(archive.folder, record)
     held = _read(path)
     # The bank's vectors stay with the file, as encoding them takes longer than the rest.
     bank = encoder.encode_text(background_texts()).astype(np.float32) if held is None else held["bank"]
-    sample = sampled_vectors(tables.vectors)
+    sample = sampled_vectors(table)
     best = {column: best_per_query(vectors, bank, num_all) for column, (vectors, num_all) in sample.items()}
     draft = path.with_suffix(".tmp")
     with draft.open("wb") as file:

@@ -89,7 +89,7 @@ def import_archive(folder: Path, target: Path, *, moved_roots: Mapping[Path, Pat
         archive = create_archive(draft)
         for record in (manifest.encoder, manifest.next_encoder):
             if record is not None:
-                archive.make_vector_tables(record)
+                archive.make_vector_table(record)
         for name in export.rows:
             _read_table(archive, name, folder / f"{name}.parquet", renamed)
         for name in export.files:
@@ -129,9 +129,9 @@ def _tables(archive: Archive) -> dict[str, Any]:
     """The tables that belong to the archive, by name; a killed run may have left others."""
     tables = {"videos": archive.videos, "clips": archive.clips, "failures": archive.failures}
     for record in (archive.manifest.encoder, archive.manifest.next_encoder):
-        pair = archive.vector_tables(record)
-        if pair is not None:
-            tables |= {table.name: table for table in (pair.vectors, pair.frames)}
+        vectors = archive.vector_table(record)
+        if vectors is not None:
+            tables[vectors.name] = vectors
     return tables
 
 

@@ -13,7 +13,7 @@ from savecli.archive.encoder import encoder_record, fetch_encoder, load_encoder,
 from savecli.archive.executors import ThreadExecutor
 from savecli.archive.manifest import EncoderRecord
 from savecli.archive.prepare import Transcriber
-from savecli.archive.reencoding import drop_leftovers, note_encoder, switch_encoder, unfinished_reencoding
+from savecli.archive.reencoding import note_encoder, switch_encoder, unfinished_reencoding
 from savecli.archive.run import IndexReport, apply_renewals, run_index, run_reencode
 from savecli.archive.store import Archive
 from savecli.archive.survey import IndexSettings, Survey
@@ -47,8 +47,6 @@ def carry_out(
     for root in survey.roots:
         is_offline = root in survey.scan.offline_roots
         archive.set_manifest(archive.manifest.with_root(root, is_offline=is_offline))
-    if was_torn:
-        drop_leftovers(archive)
     if survey.has_work:
         return _encode(archive, survey, settings, build_transcriber=build_transcriber, hub=hub, progress=progress)
     has_news = apply_renewals(archive, survey.plan) or was_torn
@@ -57,27 +55,26 @@ def carry_out(
         has_news |= _switch_if_complete(archive, settings, hub=hub)
     if has_news:
         finish(archive)
-    _complete_vectors(archive, archive.manifest.encoder, settings, hub=hub)
+    try:
+        _complete_vectors(archive, archive.manifest.encoder, settings, hub=hub)
+    except WeightsError as error:
+        log.warning("neither calibrated nor exported: %s", error)
     return IndexReport()
 
 
-def _complete_vectors(archive: Archive, record: EncoderRecord | None, settings: IndexSettings, *, hub: Hub) -> bool:
+def _complete_vectors(archive: Archive, record: EncoderRecord | None, settings: IndexSettings, *, hub: Hub) -> None:
     """Make good what a run that was killed at its very end left out, or a version of save that knew no text sides.
 
-    Returns whether queries can be asked of these vectors: False when it takes weights that are gone.
+    Raises:
+        WeightsError: it takes weights that are gone.
     """
-    tables = archive.vector_tables(record)
-    if record is None or tables is None:
-        return True
-    try:
-        keep_text_side(archive.folder, record, lambda: load_text_encoder(record, hub=hub).branch)
-        if read_calibration(archive, record) is None:
-            encoder = load_encoder(reopen_encoder(record, hub=hub), hub=hub, device=settings.device)
-            calibrate(archive, encoder, record, tables)
-    except WeightsError as error:
-        log.warning("neither calibrated nor exported: %s", error)
-        return False
-    return True
+    vectors = archive.vector_table(record)
+    if record is None or vectors is None:
+        return
+    keep_text_side(archive.folder, record, lambda: load_text_encoder(record, hub=hub).branch)
+    if read_calibration(archive, record) is None:
+        encoder = load_encoder(reopen_encoder(record, hub=hub), hub=hub, device=settings.device)
+        calibrate(archive, encoder, record, vectors)
 
 
 def _encode(
@@ -93,7 +90,7 @@ def _encode(
     choice = fetch_encoder(survey.choice, hub=hub, progress=progress)
     record = encoder_record(choice)
     note_encoder(archive, record)
-    tables = archive.make_vector_tables(record)
+    vectors = archive.make_vector_table(record)
     encoder = load_encoder(choice, hub=hub, device=settings.device, batch_size=settings.batch_size, progress=progress)
     # Far enough ahead to fill the next batch while one is encoded, near enough to stay within a few hundred MB.
     executor = ThreadExecutor(settings.jobs, max_ahead=settings.jobs + 2 * encoder.batch_size)
@@ -102,19 +99,19 @@ def _encode(
         archive,
         survey.plan,
         encoder=encoder,
-        tables=tables,
+        vectors=vectors,
         transcriber=build_transcriber(),
         executor=executor,
         progress=progress,
     )
-    if survey.to_reencode and tables is not None:
+    if survey.to_reencode and vectors is not None:
         again = run_reencode(
-            archive, survey.to_reencode, encoder=encoder, tables=tables, executor=executor, progress=progress
+            archive, survey.to_reencode, encoder=encoder, vectors=vectors, executor=executor, progress=progress
         )
         report = report.joined(again)
     keep_text_side(archive.folder, record, lambda: load_text_encoder(record, hub=hub).branch)
-    if tables is not None:
-        calibrate(archive, encoder, record, tables)
+    if vectors is not None:
+        calibrate(archive, encoder, record, vectors)
     _switch_if_complete(archive, settings, hub=hub)
     finish(archive)
     return report
@@ -124,14 +121,25 @@ def _switch_if_complete(archive: Archive, settings: IndexSettings, *, hub: Hub) 
     """Search with the next encoder from now on, once every video that can be seen has its vectors.
 
     Nothing that a query of the new vectors needs is left for later: a kill in between leaves the old encoder.
+
+    Raises:
+        WeightsError: all vectors are there, but it takes weights that are gone.
     """
     begun = unfinished_reencoding(archive)
     if begun is None or (begun.lacking and not settings.switch_now):
         return False
-    tables = archive.vector_tables(begun.record)
+    vectors = archive.vector_table(begun.record)
     if begun.record.dimension:
-        if tables is None or not _complete_vectors(archive, begun.record, settings, hub=hub):
+        if vectors is None:
             return False
-        index_vectors(tables)
+        try:
+            _complete_vectors(archive, begun.record, settings, hub=hub)
+        except WeightsError as error:
+            raise WeightsError(
+                f"`{begun.record.name}` cannot take over, so the encoder before it goes on answering",
+                why=f"its vectors are made, but what else a query needs takes its weights: {error}",
+                fix=error.fix,
+            ) from error
+        index_vectors(vectors)
     switch_encoder(archive, begun.record)
     return True

@@ -11,6 +11,7 @@ import lancedb
 
 from savecli.archive.create import create_text_indexes
 from savecli.archive.manifest import FILE_NAME, read_manifest
+from savecli.archive.reencoding import recover
 from savecli.archive.schema import CLIPS, FAILURES, VIDEOS
 from savecli.archive.store import Archive, NoArchive, open_archive
 from savecli.core.errors import SaveError
@@ -50,7 +51,7 @@ def repair_archive(folder: Path) -> Repair:
     archive = open_archive(folder)
     steps += _repair_indexes(archive, language)
     if archive.videos.count_rows():  # without a single video row, everything would pass for an orphan
-        archive.drop_orphans()
+        recover(archive)
     steps += _drop_hollow_videos(archive)
     return Repair(tuple(steps))
 

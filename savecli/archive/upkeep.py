@@ -17,7 +17,7 @@ from lancedb.index import BTree, IvfRq
 from savecli.archive.analyzer import STEMMED_LANGUAGES, index_language
 from savecli.archive.create import create_text_indexes
 from savecli.archive.disk import size_on_disk
-from savecli.archive.store import KEEP_VERSIONS, Archive, VectorTables
+from savecli.archive.store import KEEP_VERSIONS, Archive
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ MIN_ROWS_FOR_VECTOR_INDEX = 50_000
 # With one bit of each number 0.94 of the best were among 200 candidates of a million clips, however much of the index
 # was looked through; with four, 0.99, without reading a vector to make sure (benchmarks/RESULTS.md).
 _BITS_PER_NUMBER = 4
-MIN_ROWS_FOR_KEY_INDEX = 20_000
+MIN_ROWS_FOR_KEY_INDEX = 10_000
 # When a table is compacted; see `is_due`. Merges (a row of `videos`) slow down with every small fragment: 17 ms at 100
 # of them, 326 ms at 2,000.
 MAX_SMALL_FRAGMENTS = 40
@@ -50,9 +50,9 @@ def finish(archive: Archive) -> None:
     _follow_language(archive)
     _compact_due(archive, is_end=True)
     _index_keys(archive)
-    tables = archive.vector_tables(archive.manifest.encoder)
-    if tables is not None:
-        index_vectors(tables)
+    vectors = archive.vector_table(archive.manifest.encoder)
+    if vectors is not None:
+        index_vectors(vectors)
 
 
 def optimise_all(archive: Archive) -> None:
@@ -74,10 +74,10 @@ def optimise_all(archive: Archive) -> None:
     _sync()
 
 
-def index_vectors(tables: VectorTables) -> None:
+def index_vectors(table: Any) -> None:
     """Build the vector indexes of an encoder, where there is enough for one."""
     for column in ("seen", "said"):
-        _index_vectors(tables.vectors, column)
+        _index_vectors(table, column)
 
 
 def is_due(table: Any, *, is_end: bool) -> bool:
@@ -142,10 +142,10 @@ def _follow_language(archive: Archive) -> None:
 
 def _index_keys(archive: Archive) -> None:
     for name in archive.table_names():
-        if name.startswith(("clips", "vectors_", "frames_")):
+        columns = ("video_id",) if name == "videos" else ("video_id", "clip_id")
+        if name == "videos" or name.startswith(("clips", "vectors_")):
             table = archive.open_table(name)
-            is_large = table.count_rows() >= MIN_ROWS_FOR_KEY_INDEX
-            for column in ("video_id", "clip_id") if is_large else ():
+            for column in columns if table.count_rows() >= MIN_ROWS_FOR_KEY_INDEX else ():
                 if not _index_names(table, column):
                     table.create_index(column, config=BTree())
 

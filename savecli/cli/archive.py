@@ -49,18 +49,16 @@ def optimize(archive_folder: Path) -> int:
     """
     from savecli.archive.disk import full_disk_told, size_on_disk
     from savecli.archive.lock import writing
-    from savecli.archive.reencoding import drop_leftovers
+    from savecli.archive.reencoding import recover
     from savecli.archive.store import open_archive
     from savecli.archive.upkeep import optimise_all
     from savecli.cli.render import size
 
     open_archive(archive_folder)  # before the lock, which would make the folder
-    with full_disk_told(archive_folder), writing(archive_folder) as was_torn:
+    with full_disk_told(archive_folder), writing(archive_folder):
         before = size_on_disk(archive_folder)
         archive = open_archive(archive_folder)
-        if was_torn:
-            archive.drop_orphans()
-        drop_leftovers(archive)
+        recover(archive)
         optimise_all(archive)
     click.echo(f"Compacted: {size(before)} before, {size(size_on_disk(archive_folder))} now.", err=True)
     return 0

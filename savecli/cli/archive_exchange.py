@@ -35,15 +35,16 @@ def export_command(folder: Path, archive_folder: Path) -> int:
     """
     from savecli.archive.disk import size_on_disk
     from savecli.archive.exchange import export_archive
-    from savecli.archive.lock import writing
+    from savecli.archive.lock import keeping_still
+    from savecli.archive.reencoding import recover
     from savecli.archive.store import open_archive
     from savecli.cli.render import count, size
 
     open_archive(archive_folder)  # before the lock, which would make the folder
-    with writing(archive_folder) as was_torn:
+    with keeping_still(archive_folder) as was_torn:
         archive = open_archive(archive_folder)
         if was_torn:
-            archive.drop_orphans()
+            recover(archive)
         done = export_archive(archive, _absolute(folder))
     held = f"{count(done.rows['videos'], 'video')}, {count(done.rows['clips'], 'clip')}"
     click.echo(f"Exported {held} to {folder} ({size(size_on_disk(folder))}).", err=True)

@@ -137,6 +137,7 @@ def _index(folder: Path, settings: IndexSettings, config: SpeechConfig, *, offli
     from savecli.archive.job import carry_out
     from savecli.archive.lock import writing
     from savecli.archive.manifest import FILE_NAME
+    from savecli.archive.reencoding import recover
     from savecli.archive.store import open_archive
     from savecli.archive.survey import check_settings, survey_index
     from savecli.cli.memory import return_freed_memory
@@ -153,7 +154,7 @@ def _index(folder: Path, settings: IndexSettings, config: SpeechConfig, *, offli
         with full_disk_told(folder), writing(folder) as was_torn:
             archive = open_archive(folder) if (folder / FILE_NAME).exists() else create_archive(folder)
             if was_torn:
-                archive.drop_orphans()
+                recover(archive)
             survey = survey_index(archive, settings, hub=hub)
             click.echo(plan_line(survey), err=True)
             _explain(survey)

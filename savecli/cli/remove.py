@@ -17,6 +17,7 @@ from savecli.cli.options import archive_option
 def remove(paths: tuple[Path, ...], archive_folder: Path, missing: bool) -> int:
     """Remove videos at or below PATHS from the archive. The files themselves stay where they are."""
     from savecli.archive.lock import writing
+    from savecli.archive.reencoding import recover
     from savecli.archive.removal import remove_videos
     from savecli.archive.store import open_archive
     from savecli.cli.render import count
@@ -26,7 +27,7 @@ def remove(paths: tuple[Path, ...], archive_folder: Path, missing: bool) -> int:
     with writing(archive_folder) as was_torn:
         archive = open_archive(archive_folder)
         if was_torn:
-            archive.drop_orphans()
+            recover(archive)
         removed = remove_videos(archive, below, missing=missing)
     click.echo(f"Removed {count(removed, 'video')} from the archive.", err=True)
     return 0

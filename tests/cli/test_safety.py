@@ -6,14 +6,18 @@ import errno
 import os
 import shutil
 import signal
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from savecli.archive.create import create_archive
-from savecli.archive.lock import writing
+from savecli.archive.lock import keeping_still, writing
+from savecli.cli.main import save as save_command
 from savecli.core.errors import SaveError
 from tests.cli.conftest import Library, Save, kill
 
@@ -163,3 +167,45 @@ def test_an_archive_without_its_json_is_not_overwritten(save: Save, library: Lib
     assert "put archive.json back" in save.index(library.folder, code=1).err
     (save.archive / "archive.json").write_bytes(kept)
     assert save.videos("word")
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Nobody can write in an archive meanwhile, not even a root that runs the tests."""
+    is_root = os.geteuid() == 0
+    folder.chmod(0o555)
+    for name in ("write.lock", "archive.json"):
+        (folder / name).chmod(0o444)
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+
+
+def test_an_archive_that_cannot_be_written_is_still_exported(save: Save, library: Library) -> None:
+    library.add("a.mp4", "word one")
+    save.index(library.folder)
+    with tempfile.TemporaryDirectory() as name:  # not below `tmp_path`, which only its owner may enter
+        place = Path(name)
+        place.chmod(0o777)
+        folder = Path(shutil.copytree(save.archive, place / "copy.save"))
+        with read_only(folder):
+            with pytest.raises(SaveError, match="the archive cannot be written"), writing(folder):
+                raise AssertionError
+            command = ["archive", "export", str(place / "parquet"), "--archive", str(folder)]
+            assert save_command.main(command, standalone_mode=False) == 0
+        assert (place / "parquet/export.json").exists()
+        (folder / "writing").write_text("1")
+        with read_only(folder), pytest.raises(SaveError, match="is whole"), keeping_still(folder):
+            raise AssertionError
+
+
+def test_an_export_that_fails_leaves_no_sign_of_a_dead_writer(save: Save, library: Library, tmp_path: Path) -> None:
+    library.add("a.mp4", "word one")
+    save.index(library.folder)
+    save.on_a_full_disk("archive", "export", tmp_path / "parquet", most_bytes=1500)
+    assert not (save.archive / "writing").exists()

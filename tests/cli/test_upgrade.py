@@ -15,7 +15,7 @@ import pytest
 from savecli.archive.info import archive_facts
 from savecli.archive.store import open_archive
 from savecli.cli.main import save as save_command
-from savecli.core.errors import SaveError
+from savecli.core.errors import SaveError, WeightsError
 from tests.cli.conftest import Library, Save, kill
 from tests.make_checkpoint import make_checkpoint
 from tests.make_clip import make_tiny_clip
@@ -177,11 +177,40 @@ def test_what_a_run_did_not_look_at_is_waited_for_until_the_upgrade_is_given_up(
     assert not list(save.archive.glob("vectors_*"))
 
 
-def test_what_a_kill_after_the_switch_left_is_deleted(save: Save, library: Library, index: Index) -> None:
+@pytest.mark.parametrize("command", [["index"], ["archive", "export"], ["archive", "repair"], ["remove"]])
+def test_what_a_kill_after_the_switch_left_is_deleted(
+    save: Save, library: Library, index: Index, command: list[str | Path]
+) -> None:
     library.add("a.mp4", "zebra")
+    library.add("b.mp4", "zebra again")
     index(library.folder)
     left = save.archive / "vectors_0123456789ab.lance"
     shutil.copytree(save.archive / "clips.lance", left)
     (save.archive / "writing").write_text("1")
-    index()
+    path = {"export": [save.home / "parquet"], "remove": [library.folder / "a.mp4"]}.get(str(command[-1]), [])
+    given = [*command, *path, "--archive", save.archive]
+    assert save_command.main(list(map(str, given)), standalone_mode=False) == 0
     assert not left.exists()
+
+
+def test_an_upgrade_whose_weights_went_before_its_end_is_not_told_as_done(
+    save: Save, library: Library, index: Index, tmp_path: Path
+) -> None:
+    library.add("a.mp4", "zebra")
+    index(library.folder)
+    ours = make_checkpoint(tmp_path / "ours")
+    words = json.loads((save.archive / "archive.json").read_text())["encoder"]
+    index("--encoder", ours)
+    manifest = json.loads((save.archive / "archive.json").read_text())
+    unfinished = manifest | {"encoder": words, "next_encoder": manifest["encoder"]}  # as a kill leaves it
+    (save.archive / "archive.json").write_text(json.dumps(unfinished))
+    (calibration,) = save.archive.glob("background_*.npz")
+    calibration.unlink()
+    away = ours.rename(tmp_path / "away")
+    with pytest.raises(WeightsError, match="cannot take over") as told:
+        index()
+    assert "bring its weights back" in told.value.fix
+    assert encoders(save) == ("words", str(ours))
+    away.rename(ours)
+    index()
+    assert encoders(save) == (str(ours), None)
