@@ -108,7 +108,6 @@ class SaveEncoder:
             encoding.pooled,
             *(_sense_columns(part, gates, encoding.pooled, self._layers) for part, gates in senses),
         ]
-        # Frames last: a batch has as many as its longest clip.
         return torch.cat([*(column.float() for column in columns), encoding.frames.float().flatten(1)], dim=1)
 
     def _embedding(self, clip: ClipInput, parts: HeardClip, row: npt.NDArray[np.float32]) -> ClipEmbedding:
