@@ -11,7 +11,7 @@ import click
 from savecli.cli.options import archive_option, json_option
 
 if TYPE_CHECKING:
-    from savecli.archive.info import ArchiveContents
+    from savecli.archive.contents import ArchiveContents
     from savecli.archive.store import Archive
 
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @json_option
 def status(archive_folder: Path, failed: bool, as_json: bool) -> int:
     """Show what the archive holds: videos, hours, clips, encoder, sizes, folders."""
-    from savecli.archive.info import archive_contents
+    from savecli.archive.contents import archive_contents
     from savecli.archive.store import open_archive
 
     archive = open_archive(archive_folder)
