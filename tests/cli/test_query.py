@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import SAVE, Library, Save
+from tests.search.hand_made import EAST, make_archive, record
 
 
 @pytest.fixture
@@ -208,3 +210,31 @@ def test_an_exact_phrase_is_found_behind_many_stems(save: Save, library: Library
     library.add("exact.mp4", "and then we all have to run away from it", duration_s=0.4, rate_hz=5)
     save.index(library.folder)
     assert [Path(hit["path"]).name for hit in save.videos("run", "--phrase", "--limit", "1")] == ["exact.mp4"]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its disks spell names their own way")
+def test_folders_are_named_in_any_spelling(save: Save, library: Library) -> None:
+    decomposed, odd = "Cafe\N{COMBINING ACUTE ACCENT}", os.fsdecode(b"caf\xe9")
+    library.add(f"{decomposed}/a.mp4", "zebra", rate_hz=5)
+    library.add(f"{odd}/b.mp4", "zebra", rate_hz=5, metadata={"comment": "b"})
+    save.index(library.folder)
+
+    def found(*arguments: str) -> list[str]:
+        return [Path(hit["path"]).name for hit in save.videos("zebra", *arguments)]
+
+    for spelling in ("Café", decomposed, "Caf?/*.mp4"):
+        assert found("--in", spelling) == ["a.mp4"]
+    assert found("--not-in", odd) == ["a.mp4"]
+
+
+def test_an_archive_without_its_vectors_says_that_only_words_answer(save: Save) -> None:
+    make_archive(save.archive, record("own"), [("a zebra", EAST)])
+    (vectors,) = save.archive.glob("vectors_*.lance")
+    shutil.rmtree(vectors)
+    command = f"save index --archive {save.archive}"
+    for outcome in (save("query", "zebra", "--json"), save.piped("zebra\n", "--json")):
+        assert len(outcome.json["videos"]) == 1
+        assert outcome.err == f"Only words were searched, as vectors are not complete: {command}\n"
+    refused = save("query", "zebra", "--see", code=2).err
+    assert "cannot be searched by sight" in refused
+    assert command in refused

@@ -109,6 +109,11 @@ def test_lines_from_a_pipe_are_answered_and_hits_opened(talks: Save, tmp_path: P
     assert opened.read_text().endswith("cooking.mp4\n")
     assert talks("open", "1", "--print").out.endswith("cooking.mp4\n"), "other commands know the last hits as well"
 
+    told = talks.piped("potatoes\nopen 1\nhelp\n", "--json", PATH=f"{player.parent}:{os.environ['PATH']}")
+    answer, played, helped = map(json.loads, told.out.splitlines())
+    assert played == {"schema": 1, "opened": answer["videos"][0]["path"]}
+    assert list(helped) == ["schema", "help"]
+
 
 def test_a_bad_line_is_told_and_the_shell_goes_on(talks: Save) -> None:
     outcome = talks.piped("why 1\n?!\n\npotatoes\nopen 7\n\udcff\udcfe\n", "--limit", "1")

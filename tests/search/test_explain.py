@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from savecli.search.candidates import Signal
 from savecli.search.contributions import Contributions, SenseContribution
-from savecli.search.explain import sense_shares
+from savecli.search.example import Example
+from savecli.search.explain import explain_answer, sense_shares
+from savecli.search.query import Request, search_videos
 from savecli.search.senses import SenseShare, named_senses
+from tests.search.hand_made import EAST, encode_text, make_archive, record
 
 
 def test_shares_are_of_what_adds_and_cosines_sum_up() -> None:
@@ -41,3 +47,19 @@ def test_a_clip_without_sound_and_words_is_only_seen() -> None:
 def test_only_senses_that_tell_are_named_strongest_first() -> None:
     shares = (SenseShare("seen", 0.3, 0.3), SenseShare("heard", 0.1, 0.1), SenseShare("said", 0.6, 0.6))
     assert named_senses(shares) == ("said", "seen")
+
+
+def test_only_words_that_were_looked_for_can_be_missing(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "test.save", record("own"), [("a dog", EAST)])
+
+    def missing(*signals: Signal, examples: tuple[Example, ...] = ()) -> tuple[str, ...]:
+        request = Request(text="dog sleeps", signals=frozenset(signals), examples=examples, show_all=True)
+        answer = search_videos(archive, request, encode_text=encode_text)
+        explanation = explain_answer(archive, request, answer, encode_text).videos[0].moments[0].explanation
+        assert explanation is not None
+        return explanation.words["neither"]
+
+    assert missing("seen", "said", "named") == missing("said") == ("sleeps",)
+    assert missing("seen") == ()
+    picture = Example("image", "a.jpg", EAST, record("own").fingerprint)
+    assert missing("seen", "said", "named", examples=(picture,)) == ()
