@@ -22,6 +22,7 @@ from savecli.model.text_graph import Precision, StoredMatrix
 from tests.make_clip import tiny_model_config
 
 PRECISIONS: list[Precision] = ["fp32", "fp16", "int8"]
+PLACES: list[Place] = ["inside", "outside"]
 
 
 def tiny_text(*, quick_gelu: bool = True) -> TextBranch:
@@ -49,11 +50,24 @@ def run_exported(exported: ExportedText, tokens: torch.Tensor) -> np.ndarray:
     return session.run(["text_embedding"], inputs)[0]
 
 
-@pytest.mark.parametrize("place", ["inside", "outside"])
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[Precision, Place], ExportedText]:
+    """The tiny text side in every form, each in a folder of its own."""
+    return {
+        (precision, place): export_text(
+            tiny_text(), tmp_path_factory.mktemp(f"{precision}-{place}"), precision=precision, embedding=place
+        )
+        for precision in PRECISIONS
+        for place in PLACES
+    }
+
+
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_graph_is_the_model(tmp_path: Path, precision: Precision, place: Place) -> None:
-    text = tiny_text()
-    exported = export_text(text, tmp_path, precision=precision, embedding=place)
+def test_the_graph_is_the_model(
+    exports: dict[tuple[Precision, Place], ExportedText], precision: Precision, place: Place
+) -> None:
+    text, exported = tiny_text(), exports[precision, place]
     assert exported.drift <= MAX_DRIFT[precision]
     for tokens in (tokens_of([2], width=2), tokens_of([5, 9, 3], width=12), tokens_of([77, 20, 4, 8, 40], width=77)):
         with torch.no_grad():
@@ -64,7 +78,7 @@ def test_the_graph_is_the_model(tmp_path: Path, precision: Precision, place: Pla
         moved = np.linalg.norm(seen - expected, axis=1).max()
         # Other texts than the measured ones may move a little further.
         assert moved <= (1e-4 if precision == "fp32" else 2 * exported.drift)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+    assert sorted(path.name for path in exported.graph.parent.iterdir()) == sorted(
         path.name for path in (exported.graph, exported.token_embedding) if path
     )
 
@@ -126,12 +140,11 @@ def test_the_text_side_of_a_preset_is_exported(tmp_path: Path) -> None:
     assert np.abs(run_exported(export_text(model.text, tmp_path), tokens) - expected).max() <= 1e-4
 
 
-def test_fewer_bits_are_smaller_files(tmp_path: Path) -> None:
-    sizes = [export_text(tiny_text(), tmp_path, precision=name).graph.stat().st_size for name in PRECISIONS]
+def test_fewer_bits_are_smaller_files(exports: dict[tuple[Precision, Place], ExportedText]) -> None:
+    sizes = [exports[name, "inside"].graph.stat().st_size for name in PRECISIONS]
     assert sizes[1] < 0.6 * sizes[0]
     assert sizes[2] < 0.35 * sizes[0]
-    outside = export_text(tiny_text(), tmp_path, embedding="outside")
-    assert outside.graph.stat().st_size < 0.1 * sizes[0]
+    assert exports["fp32", "outside"].graph.stat().st_size < 0.1 * sizes[0]
 
 
 def test_too_much_drift_is_refused_and_nothing_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
