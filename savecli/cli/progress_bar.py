@@ -7,12 +7,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from savecli.cli.render import length, one_line, size
 from savecli.core.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
 
 _SECONDS_BETWEEN_LINES = 60.0
 
@@ -21,20 +24,25 @@ _SECONDS_BETWEEN_LINES = 60.0
 def shown_progress() -> Iterator[Progress]:
     """A progress to hand to a room; what it drew is gone or complete when the block ends."""
     if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as RichProgress
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("· {task.fields[state]}"),
-        )
-        with RichProgress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+        with rich_bar() as bar:
             yield LiveBar(bar)
     else:
         yield LineReport()
+
+
+def rich_bar() -> RichProgress:
+    """What a name, a bar, a percentage and a state are drawn with on stderr; they vanish at the end."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("· {task.fields[state]}"),
+    )
+    return RichProgress(*columns, console=Console(stderr=True, highlight=False), transient=True)
 
 
 class Pace:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from savecli.cli.progress_bar import LineReport, LiveBar
+from savecli.cli.progress_bar import LineReport, LiveBar, rich_bar
 from savecli.cli.render import length
 
 if TYPE_CHECKING:
@@ -26,17 +26,7 @@ def shown_training() -> Iterator[tuple[Watch, Progress]]:
     if not sys.stderr.isatty():
         yield LineWatch(), LineReport()
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as RichProgress
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("· {task.fields[state]}"),
-    )
-    with RichProgress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+    with rich_bar() as bar:
         yield LiveWatch(bar), LiveBar(bar)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import lancedb
@@ -38,21 +37,14 @@ OFFLINE = Hub(offline=True)
 CPU = torch.device("cpu")
 PRESETS = ("save", "save-plus", "save-2", "save-h", "avigate", "clip4clip-meanp")
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 class NoWords:
     """Hears nothing."""
 
     def transcribe(self, info: VideoInfo) -> Transcript:
         return NO_SPEECH
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Test processes share the cores: more threads than cores wait for one another most of the time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
