@@ -7,7 +7,6 @@ from pathlib import Path
 
 from savecli.archive.manifest import FILE_NAME
 from savecli.archive.store import Archive, open_archive
-from savecli.search.explain import explain_answer
 from savecli.search.query import EncodeText, Request, needs_text_encoder, search_videos
 from savecli.search.results import Answer
 
@@ -48,6 +47,8 @@ class Session:
 
     def explain(self, request: Request, answer: Answer) -> Answer:
         """As `explain_answer`, of an answer of this session."""
+        from savecli.search.explain import explain_answer  # few queries ask for it
+
         return explain_answer(self.archive, request, answer, self.text_side(request))
 
     def text_side(self, request: Request) -> EncodeText | None:
