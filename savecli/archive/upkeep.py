@@ -66,8 +66,7 @@ def optimise_all(archive: Archive) -> None:
     for name in archive.table_names():
         table = archive.open_table(name)
         for column in ("seen", "said"):
-            if _index_names(table, column):
-                _build_vector_index(table, column, table.count_rows(f"{column} IS NOT NULL"))
+            _renew_vector_index(table, column)
         # Rows that the indexes did not know are first compacted apart from the others, then with them.
         for _ in range(3):
             _compact(table, keep=DROP_AT_ONCE, delete_unverified=True)
@@ -159,6 +158,17 @@ def _index_vectors(table: Any, column: str) -> None:
     built_at = [int(name.rpartition("_")[2]) for name in _index_names(table, column)]
     if num_rows >= MIN_ROWS_FOR_VECTOR_INDEX and not any(num_rows < 2 * rows for rows in built_at):
         _build_vector_index(table, column, num_rows)
+
+
+def _renew_vector_index(table: Any, column: str) -> None:
+    """Build the vector index anew where there is one, or drop it where few rows are left."""
+    names = _index_names(table, column)
+    num_rows = table.count_rows(f"{column} IS NOT NULL") if names else 0
+    if num_rows >= MIN_ROWS_FOR_VECTOR_INDEX:
+        _build_vector_index(table, column, num_rows)
+        return
+    for name in names:
+        table.drop_index(name)
 
 
 def _build_vector_index(table: Any, column: str, num_rows: int) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from lancedb.index import IvfRq
 from lancedb.query import MatchQuery
 
 from savecli.archive.create import create_archive, create_text_indexes
+from savecli.archive.manifest import EncoderRecord
 from savecli.archive.schema import CLIPS, ClipRow, VideoRow, clip_to_dict
 from savecli.archive.store import Archive
 from savecli.archive.upkeep import REWRITES, finish, is_due, optimise, optimise_all
+from savecli.core.records import ClipEmbedding
 
 CLIPS_PER_VIDEO = 20
 
@@ -105,3 +109,18 @@ def test_optimise_all_leaves_one_file_one_version_and_new_indexes(large: Archive
         assert len(list((large.folder / f"{name}.lance/_versions").glob("*.manifest"))) == 1
         assert {table.index_stats(index.name).num_unindexed_rows for index in table.list_indices()} == {0}
     assert large.clips.count_rows() == 20_000 - 100 + 3 * CLIPS_PER_VIDEO
+
+
+def test_optimise_all_drops_a_vector_index_of_few_rows(tmp_path: Path) -> None:
+    archive = create_archive(tmp_path / "shrunk.save")
+    record = EncoderRecord(name="any", label="any", fingerprint="0123456789abcdef", dimension=8)
+    table = archive.make_vector_table(record)
+    assert table is not None
+    clips = [ClipRow("id", idx, 0, 1, "") for idx in range(300)]
+    vectors = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    archive.add_vectors(clips, [ClipEmbedding(pooled=vector) for vector in vectors], table)
+    table.create_index("seen", config=IvfRq(distance_type="cosine", num_partitions=2), name="seen_built_at_300")
+    table.delete(f"clip_id != '{clips[0].clip_id}'")
+    optimise_all(archive)
+    assert not table.list_indices()
+    assert table.count_rows() == 1
