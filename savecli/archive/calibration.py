@@ -8,10 +8,12 @@ theirs. docs/search.md describes the rule; `savecli.search.confidence` applies i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +68,8 @@ def calibrate(archive: Archive, encoder: Encoder, record: EncoderRecord, table: 
     draft = path.with_suffix(".tmp")
     with draft.open("wb") as file:
         np.savez(file, version=_VERSION, bank=bank, best_seen=best["seen"], best_said=best["said"])
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(path)
 
 
@@ -104,13 +108,14 @@ def _path(folder: Path, record: EncoderRecord) -> Path:
 
 
 def _read(path: Path, *names: str) -> Mapping[str, npt.NDArray[np.float32]] | None:
-    """Arrays of a calibration file, the bank unless others are named; None where there is no file of this version."""
-    if not path.exists():
+    """Arrays of a calibration file, the bank unless others are named; None where none of this version can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            if "version" not in data or data["version"] != _VERSION:
+                return None
+            return {name: data[name] for name in names or ("bank",)}
+    except (BadZipFile, EOFError, KeyError, OSError, RuntimeError, ValueError):
         return None
-    with np.load(path, allow_pickle=False) as data:
-        if "version" not in data or data["version"] != _VERSION:
-            return None
-        return {name: data[name] for name in names or ("bank",)}
 
 
 def sampled_vectors(table: Any, *, most: int = MAX_CLIPS) -> Mapping[str, tuple[npt.NDArray[np.float32], int]]:
