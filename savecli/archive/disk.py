@@ -11,6 +11,7 @@ from savecli.core.errors import SaveError
 
 # LanceDB passes the system's words on: ENOSPC, EDQUOT and EFBIG (a file size limit).
 _SIGNS_OF_A_FULL_DISK = ("No space left", "Disk quota", "File too large", "os error 28", "os error 122", "os error 27")
+_KEPT = "every video indexed so far is kept"
 
 
 def size_on_disk(folder: Path) -> int:
@@ -24,17 +25,22 @@ def size_on_disk(folder: Path) -> int:
 
 
 @contextmanager
-def full_disk_told(folder: Path) -> Iterator[None]:
-    """Turns a write that failed for want of space into an error with a cause and a fix; lets others through."""
+def full_disk_told(folder: Path, *, disk: str = "of the archive", kept: str = _KEPT) -> Iterator[None]:
+    """Turns a write that failed for want of space into an error with a cause and a fix; lets others through.
+
+    Args:
+        disk: which one it is.
+        kept: what has become of what was written.
+    """
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
         if not any(sign in str(error) for sign in _SIGNS_OF_A_FULL_DISK):
             raise
         raise SaveError(
-            "the disk of the archive is full",
+            f"the disk {disk} is full",
             why=f"{folder}: {_first_line(error)}",
-            fix="free some space, then run the same command again; every video indexed so far is kept",
+            fix=f"free some space, then run the same command again; {kept}",
         ) from error
 
 
@@ -48,7 +54,7 @@ def writing_errors(folder: Path) -> Iterator[None]:
         raise SaveError(
             "the archive cannot be written",
             why=f"{folder}: {_first_line(error)}",
-            fix="run `save doctor`; every video indexed so far is kept",
+            fix=f"run `save doctor`; {_KEPT}",
         ) from error
 
 

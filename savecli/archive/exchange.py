@@ -9,7 +9,6 @@ background_…, text_…   calibration and text side, as in the archive
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from savecli.archive.create import create_archive, create_text_indexes
-from savecli.archive.disk import full_disk_told
+from savecli.archive.draft import appearing, writing_told
 from savecli.archive.manifest import FILE_NAME, Manifest, read_manifest, write_manifest
 from savecli.archive.paths import real_path, stored_path
 from savecli.archive.plan import is_below
@@ -52,13 +51,11 @@ class Export:
 
 
 def export_archive(archive: Archive, folder: Path) -> Export:
-    """Write everything the archive holds to `folder`, a batch of rows at a time. Needs the write lock, for one state.
+    """Write everything the archive holds to `folder`, a batch of rows at a time.
 
-    Raises:
-        UsageError: the folder is there and not empty.
-        SaveError: it cannot be written, or its disk is full.
+    Needs `savecli.archive.lock.keeping_still`, for one state. Raises what `appearing` does.
     """
-    with _appearing(folder) as draft:
+    with appearing(folder) as draft:
         rows = {name: _write_table(table, draft / f"{name}.parquet") for name, table in _tables(archive).items()}
         write_manifest(draft, archive.manifest)
         for path in _companions(archive.folder):
@@ -85,7 +82,7 @@ def import_archive(folder: Path, target: Path, *, moved_roots: Mapping[Path, Pat
     renamed = _renaming(moved_roots or {})
     roots = tuple(replace(root, path=renamed(root.path)) for root in manifest.roots)
     _check_moved(manifest, moved_roots or {})
-    with _appearing(target) as draft:
+    with appearing(target) as draft:
         archive = create_archive(draft)
         for record in (manifest.encoder, manifest.next_encoder):
             if record is not None:
@@ -99,30 +96,6 @@ def import_archive(folder: Path, target: Path, *, moved_roots: Mapping[Path, Pat
         create_text_indexes(archive.videos, archive.clips, language=manifest.language)
         finish(archive)
     return export
-
-
-@contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """A draft that becomes `folder` when all went well, and vanishes otherwise."""
-    try:
-        is_taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-        if is_taken:
-            raise UsageError(
-                f"{folder} is not empty", why="nothing is overwritten", fix="name a new or an empty folder"
-            )
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-        draft.mkdir()
-    except OSError as error:
-        raise SaveError(
-            f"{folder} cannot be written", why=error.strerror or str(error), fix="name a folder you can write to"
-        ) from error
-    try:
-        with full_disk_told(folder):
-            yield draft
-            draft.replace(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _tables(archive: Archive) -> dict[str, Any]:
@@ -219,11 +192,7 @@ def _read_table(archive: Archive, name: str, path: Path, renamed: Callable[[str]
     if name not in archive.table_names():
         raise _damaged(path, "the archive has no such table")
     table = archive.open_table(name)
-    with (
-        _damage_told(path),
-        full_disk_told(archive.folder),
-        pq.ParquetFile(path, page_checksum_verification=True) as file,
-    ):
+    with _damage_told(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         found, wanted = file.schema_arrow, table.schema
         if [(column.name, column.type) for column in found] != [(column.name, column.type) for column in wanted]:
             raise SaveError(
@@ -233,8 +202,25 @@ def _read_table(archive: Archive, name: str, path: Path, renamed: Callable[[str]
             )
         if file.metadata.num_rows == 0:
             return
-        batches = (_moved(batch, renamed).cast(wanted) for batch in _batches(file))
-        table.add(pa.RecordBatchReader.from_batches(wanted, batches), on_bad_vectors="null")
+        damage: list[SaveError] = []
+        batches = _noting((_moved(batch, renamed).cast(wanted) for batch in _batches(file)), path, damage)
+        try:
+            with writing_told(archive.folder.parent):
+                table.add(pa.RecordBatchReader.from_batches(wanted, batches), on_bad_vectors="null")
+        except SaveError:
+            if damage:
+                raise damage[0] from None
+            raise
+
+
+def _noting(batches: Iterator[pa.RecordBatch], path: Path, damage: list[SaveError]) -> Iterator[pa.RecordBatch]:
+    """The batches; why one cannot be read is put down in `damage`, as LanceDB tells it as a failure to write."""
+    try:
+        with _damage_told(path):
+            yield from batches
+    except SaveError as error:
+        damage.append(error)
+        raise
 
 
 def _batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
@@ -260,16 +246,17 @@ def _renaming(moved_roots: Mapping[Path, Path]) -> Callable[[str], str]:
     def renamed(path: str) -> str:
         for old, new in by_length:
             if is_below(path, [old]):
-                return stored_path(new) + path[len(stored_path(old)) :]
+                return stored_path(new / real_path(path).relative_to(old))
         return path
 
     return renamed
 
 
 def _check_moved(manifest: Manifest, moved_roots: Mapping[Path, Path]) -> None:
+    """A part of a root cannot move: no run would look for its videos in the new place, as that is no root."""
     known = [root.path for root in manifest.roots]
     for old in moved_roots:
-        if not any(is_below(path, [old]) or is_below(stored_path(old), [real_path(path)]) for path in known):
+        if not any(is_below(path, [old]) for path in known):
             raise UsageError(
                 f"{old} is no folder of this archive",
                 why=f"its folders are {', '.join(known) or 'none'}",

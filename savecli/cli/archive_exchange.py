@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from savecli.cli.options import archive_option
+
+if TYPE_CHECKING:
+    from savecli.archive.store import Archive
 
 
 class MovedRoot(click.ParamType[tuple[Path, Path]]):
@@ -46,6 +49,7 @@ def export_command(folder: Path, archive_folder: Path) -> int:
         if was_torn:
             recover(archive)
         done = export_archive(archive, _absolute(folder))
+        _tell_left_out(archive)
     held = f"{count(done.rows['videos'], 'video')}, {count(done.rows['clips'], 'clip')}"
     click.echo(f"Exported {held} to {folder} ({size(size_on_disk(folder))}).", err=True)
     return 0
@@ -74,6 +78,17 @@ def import_command(folder: Path, archive_folder: Path, moved_roots: tuple[tuple[
     held = f"{count(done.rows['videos'], 'video')}, {count(done.rows['clips'], 'clip')}"
     click.echo(f"Imported {held} into {archive_folder}.", err=True)
     return 0
+
+
+def _tell_left_out(archive: Archive) -> None:
+    """Vectors in the form of an older version count as missing: an export is without them."""
+    for record in (archive.manifest.encoder, archive.manifest.next_encoder):
+        if record is not None and record.dimension and archive.vector_table(record) is None:
+            click.echo(
+                f"Left out the vectors of `{record.name}`: there are none that this version of save can read. "
+                "`save index` makes them anew.",
+                err=True,
+            )
 
 
 def _absolute(path: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import lancedb
 import pyarrow.parquet as pq
 import pytest
 
-from savecli.archive.exchange import EXPORT_FILE, export_archive, import_archive
+from savecli.archive.create import create_archive
+from savecli.archive.exchange import EXPORT_FILE, _read_table, export_archive, import_archive
 from savecli.archive.lock import writing
+from savecli.archive.manifest import EncoderRecord
 from savecli.archive.store import open_archive
 from savecli.cli.main import save as save_command
 from savecli.core.errors import SaveError, UsageError
@@ -85,11 +88,25 @@ def test_videos_that_moved_with_the_archive_are_known(save: Save, spoken: Librar
     moved = spoken.folder.rename(save.home / "moved")
     with pytest.raises(UsageError, match="is no folder of this archive"):
         command("archive", "import", parquet, "--archive", again, "--root", f"/nowhere={moved}")
+    with pytest.raises(UsageError, match="is no folder of this archive"):
+        command("archive", "import", parquet, "--archive", again, "--root", f"{spoken.folder / 'a.mp4'}={moved}")
     assert not again.exists()
     command("archive", "import", parquet, "--archive", again, "--root", f"{spoken.folder}={moved}")
     assert "2 unchanged, 1 failed before · nothing to index" in command("index", "--archive", again, code=3)
     found = json.loads(command("query", "zebra", "--json", "--archive", again))["videos"]
     assert {hit["path"] for hit in found} == {str(moved / "a.mp4"), str(moved / "b.mp4")}
+
+
+def test_the_whole_of_a_disk_can_move(save: Save, spoken: Library) -> None:
+    """A folder that ends with a slash, as `/` does, is taken off like any other."""
+    parquet, mounted, back = (save.home / name for name in ("parquet", "mounted.save", "back.save"))
+    export_archive(open_archive(save.archive), parquet)
+    import_archive(parquet, mounted, moved_roots={Path("/"): Path("/mnt/backup")})
+    archive = open_archive(mounted)
+    assert {row.path for row in archive.video_rows()} == {f"/mnt/backup{spoken.folder}/{name}.mp4" for name in "ab"}
+    export_archive(archive, save.home / "again")
+    import_archive(save.home / "again", back, moved_roots={Path("/mnt/backup"): Path("/")})
+    assert rows(back) == rows(save.archive)
 
 
 def damaged(parquet: Path, how: str) -> None:
@@ -151,6 +168,12 @@ def test_nothing_is_overwritten(save: Save, spoken: Library, tmp_path: Path) -> 
     for taken in (tmp_path / "empty", spoken.folder / "a.mp4"):
         with pytest.raises(UsageError, match="not empty"):
             export_archive(archive, taken)
+    with pytest.raises(UsageError, match="a disk is mounted there"):
+        export_archive(archive, Path("/"))
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    export_archive(archive, tmp_path / "link")
+    assert (tmp_path / "real" / EXPORT_FILE).exists()
     with pytest.raises(UsageError, match="not empty"):
         import_archive(tmp_path / "empty", save.archive)
     with pytest.raises(UsageError, match="is not an exported archive"):
@@ -162,8 +185,44 @@ def test_nothing_is_overwritten(save: Save, spoken: Library, tmp_path: Path) -> 
 
 def test_a_full_disk_leaves_no_half_export(save: Save, spoken: Library, tmp_path: Path) -> None:
     done = save.on_a_full_disk("archive", "export", tmp_path / "parquet", most_bytes=1500)
-    assert "is full" in done.err
+    assert f"the disk of {tmp_path / 'parquet'} is full" in done.err
+    assert "every video indexed" not in done.err
     assert not list(tmp_path.glob("parquet*"))
+
+
+def test_a_failure_to_write_is_not_told_as_a_damaged_export(save: Save, spoken: Library, tmp_path: Path) -> None:
+    export_archive(open_archive(save.archive), tmp_path / "parquet")
+    archive = create_archive(tmp_path / "new.save")
+    shutil.rmtree(tmp_path / "new.save/clips.lance/data", ignore_errors=True)
+    (tmp_path / "new.save/clips.lance/data").write_text("no folder")
+    with pytest.raises(SaveError, match="cannot be written"):
+        _read_table(archive, "clips", tmp_path / "parquet/clips.parquet", str)
+
+
+def test_vectors_that_an_export_leaves_out_are_told(save: Save, spoken: Library, command: Command) -> None:
+    record = EncoderRecord(name="any", label="any", fingerprint="0123456789abcdef", dimension=8)
+    archive = open_archive(save.archive)
+    archive.set_manifest(replace(archive.manifest, encoder=record))
+    table = archive.make_vector_table(record)
+    assert table is not None
+    assert "Left out" not in command("archive", "export", save.home / "whole")
+    table.drop_columns(["said"])  # as if it were of an older form
+    assert "Left out the vectors of `any`" in command("archive", "export", save.home / "parquet")
+
+
+def test_a_damaged_calibration_is_made_anew(save: Save, library: Library, command: Command) -> None:
+    library.add("a.mp4", "zebra")
+    command("index", library.folder, "--speech", "subtitles", "--encoder", make_checkpoint(save.home / "ours"))
+    (path,) = save.archive.glob("background_*.npz")
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[whole.index(b"best_seen.npy") + 300] ^= 0xFF
+    for content in (b"", whole[: len(whole) // 2], bytes(len(whole)), bytes(flipped)):
+        path.write_bytes(content)
+        assert not json.loads(command("archive", "info", "--json"))["is_calibrated"]
+        assert json.loads(command("query", "zebra", "--all", "--json"))["videos"]
+    command("index", "--speech", "subtitles")
+    assert path.read_bytes() == whole
 
 
 def test_info_counts_what_there_is(save: Save, spoken: Library, command: Command) -> None:
