@@ -61,7 +61,15 @@ for command in (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit with its code: 0 done, 1 failed, 2 wrong usage, 3 done but something was skipped."""
+    """Run one command and exit with its code."""
+    code = run(arguments)
+    # Daemon threads may still be inside a decoder: leave without waiting for them.
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """The code of one command: 0 done, 1 failed, 2 wrong usage, 3 done but something was skipped."""
     _prepare_process()
     try:
         code = save.main(arguments, prog_name="save", standalone_mode=False)
@@ -78,9 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _told(error)
     except Exception as error:
         code = _told(our_own_fault(error))
-    # Daemon threads may still be inside a decoder: leave without waiting for them.
-    sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def _prepare_process() -> None:

@@ -1,19 +1,24 @@
-"""The real `save` command as a subprocess, in a home of its own."""
+"""The real `save` command in a home of its own, as a process or within this one."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import huggingface_hub.constants
 import pytest
 
+from savecli.cli.main import run
 from tests.make_media import make_video
 
 SAVE = Path(sys.executable).parent / "save"
@@ -68,7 +73,7 @@ class Save:
             [SAVE, *map(str, arguments)],
             capture_output=True,
             text=True,
-            env=self.environment(),
+            env=self.environment(PYTHONDONTWRITEBYTECODE="1"),  # half a file of it would outlive the test
             stdin=subprocess.DEVNULL,
             preexec_fn=limit_file_size,
             timeout=120,
@@ -105,9 +110,21 @@ class Save:
             **env,
         }
 
-    def index(self, *arguments: str | Path, code: int | None = 0, **env: str) -> Outcome:
-        """`save index` with words from subtitles only, which is fast."""
-        return self("index", "--speech", "subtitles", *arguments, code=code, **env)
+    def within(self, *arguments: str | Path, code: int | None = 0) -> Outcome:
+        """The same without a process of its own, as its imports take longer than most commands."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        with pytest.MonkeyPatch.context() as patch, mock.patch.dict(os.environ, self.environment(), clear=True):
+            patch.chdir(self.home)
+            patch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(self.home / ".cache/huggingface/hub"))
+            with redirect_stdout(out), redirect_stderr(err):
+                ended = run(list(map(str, arguments)))
+        said = [stream.buffer.getvalue().decode("utf-8", "surrogateescape") for stream in (out, err)]
+        assert code is None or ended == code, f"exit {ended}\n{said[0]}\n{said[1]}"
+        return Outcome(ended, *said)
+
+    def index(self, *arguments: str | Path, code: int | None = 0) -> Outcome:
+        """`save index` with words from subtitles only, which is fast; without a process of its own."""
+        return self.within("index", "--speech", "subtitles", *arguments, code=code)
 
     def piped(self, lines: str, *arguments: str | Path, **env: str) -> Outcome:
         """`save shell` on lines from a pipe."""
@@ -126,7 +143,7 @@ class Save:
 
     def videos(self, query: str, *arguments: str | Path) -> list[dict[str, Any]]:
         """Videos of `save query --json`; none when it finds nothing."""
-        outcome = self("query", query, "--json", *arguments, code=None)
+        outcome = self.within("query", query, "--json", *arguments, code=None)
         assert outcome.code in (0, 1), outcome.err
         return list(outcome.json["videos"]) if outcome.code == 0 else []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,39 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def two(library: Library) -> Library:
+    return with_two_videos(library)
+
+
+def with_two_videos(library: Library) -> Library:
     library.add("red.mp4", "zebra crossing", scenes=("red",), duration_s=20, rate_hz=5)
     library.add("blue.mp4", "", scenes=("blue",))
     return library
+
+
+@dataclass
+class Indexed:
+    """An archive of two videos. Tests only read it and its videos."""
+
+    save: Save
+    folder: Path
+    said: str
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory, clip: str) -> Indexed:
+    top = tmp_path_factory.mktemp("seen")
+    for name in ("home", "videos"):
+        (top / name).mkdir()
+    folder = with_two_videos(Library(top / "videos")).folder
+    save = Save(top / "home", top / "test.save")
+    return Indexed(save, folder, save.index(folder, "--encoder", clip).err)
+
+
+@pytest.fixture
+def own(save: Save, indexed: Indexed) -> Save:
+    """A copy of that archive, to be changed."""
+    shutil.copytree(indexed.save.archive, save.archive)
+    return save
 
 
 def signals(hits: list[dict[str, Any]]) -> dict[str, set[str]]:
@@ -32,16 +63,16 @@ def signals(hits: list[dict[str, Any]]) -> dict[str, set[str]]:
     }
 
 
-def test_a_clip_archive_is_searched_by_sight_and_by_words(save: Save, two: Library, clip: str) -> None:
-    outcome = save.index(two.folder, "--encoder", clip)
-    assert "encoder: clip" in outcome.err
-    assert "Indexed 2 videos, 3 clips." in outcome.err
+def test_a_clip_archive_is_searched_by_sight_and_by_words(indexed: Indexed) -> None:
+    save = indexed.save
+    assert "encoder: clip" in indexed.said
+    assert "Indexed 2 videos, 3 clips." in indexed.said
     found = signals(save.videos("zebra crossing", "--all"))
     assert found["red.mp4"] == {"seen", "said"}
     assert found["blue.mp4"] == {"seen"}
     assert signals(save.videos("zebra", "--see", "--all"))["red.mp4"] == {"seen"}
     assert save.videos("zebra", "--phrase")
-    assert "2 unchanged · nothing to index" in save.index(two.folder).err
+    assert "2 unchanged · nothing to index" in save.index(indexed.folder).err
 
 
 def test_words_become_pictures_without_losing_transcripts(save: Save, two: Library, clip: str) -> None:
@@ -55,8 +86,8 @@ def test_words_become_pictures_without_losing_transcripts(save: Save, two: Libra
 
     done = save.index()  # no options: it knows what it was doing
     assert "re-encode" in done.err or "up to date" in done.err
-    assert save("status", "--json").json["encoder"] == clip
-    assert save("status", "--json").json["next_encoder"] is None
+    status = save.within("status", "--json").json
+    assert (status["encoder"], status["next_encoder"]) == (clip, None)
     assert [path.name[:5] for path in save.archive.glob("text_*")] == ["text_"]
     assert signals(save.videos("zebra crossing", "--all"))["red.mp4"] == {"seen", "said"}
 
@@ -75,36 +106,35 @@ def test_weights_that_changed_are_refused_with_the_command_that_helps(
     assert "--rebuild" in outcome.err
     (text_side,) = save.archive.glob("text_*")
     shutil.rmtree(text_side)
-    outcome = save("query", "zebra", code=1)
+    outcome = save.within("query", "zebra", code=1)
     assert "are not the ones this archive was made with" in outcome.err
     assert "--rebuild" in outcome.err
+    started = save.piped("")
+    assert (started.code, started.err) == (1, outcome.err), "a shell tells before the first line"
     assert save.videos("zebra", "--phrase"), "words need no weights"
     save.index(two.folder, "--encoder", f"clip:{folder}", "--rebuild")
     assert save.videos("zebra")
 
 
-def test_what_a_kill_at_the_very_end_left_out_is_made_good(save: Save, two: Library, clip: str) -> None:
-    save.index(two.folder, "--encoder", clip)
-    (calibration,) = save.archive.glob("background_*.npz")
+def test_what_a_kill_at_the_very_end_left_out_is_made_good(own: Save, indexed: Indexed) -> None:
+    (calibration,) = own.archive.glob("background_*.npz")
     calibration.unlink()
-    (save.archive / "writing").write_text("1")
-    save.index(two.folder)
+    (own.archive / "writing").write_text("1")
+    own.index(indexed.folder)
     assert calibration.exists()
 
 
-def test_an_archive_without_a_text_side_gets_one(save: Save, two: Library, clip: str) -> None:
-    save.index(two.folder, "--encoder", clip)
-    (text_side,) = save.archive.glob("text_*")
-    found = save.videos("zebra", "--see", "--all")
+def test_an_archive_without_a_text_side_gets_one(own: Save, indexed: Indexed) -> None:
+    (text_side,) = own.archive.glob("text_*")
+    found = own.videos("zebra", "--see", "--all")
     shutil.rmtree(text_side)
-    without = save.videos("zebra", "--see", "--all")
+    without = own.videos("zebra", "--see", "--all")
     assert [hit["path"] for hit in without] == [hit["path"] for hit in found]
-    save.index(two.folder)
+    own.index(indexed.folder)
     assert sorted(path.suffix for path in text_side.iterdir()) == [".data", ".json", ".npy", ".onnx"]
 
 
-def test_rebuild_without_a_name_keeps_the_encoder(save: Save, two: Library, clip: str) -> None:
-    save.index(two.folder, "--encoder", clip)
-    save.index(two.folder, "--rebuild")
-    assert save("status", "--json").json["encoder"] == clip
-    assert list(save.archive.glob("vectors_*.lance"))
+def test_rebuild_without_a_name_keeps_the_encoder(own: Save, indexed: Indexed, clip: str) -> None:
+    own.index(indexed.folder, "--rebuild")
+    assert own.within("status", "--json").json["encoder"] == clip
+    assert list(own.archive.glob("vectors_*.lance"))

@@ -223,10 +223,11 @@ def test_any_file_name_works_everywhere(save: Save, library: Library) -> None:
     save.index(library.folder)
     listed = save("query", "zebra", "-0", "--all").out.split("\0")
     assert sorted(listed) == ["", *sorted(paths)]
-    assert len(save("query", "zebra", "--all").out.splitlines()) == 2 * len(names)
-    lines = save("query", "zebra", "--jsonl", "--all").out.splitlines()
+    assert len(save.within("query", "zebra", "--all").out.splitlines()) == 2 * len(names)
+    lines = save.within("query", "zebra", "--jsonl", "--all").out.splitlines()
     assert {json.loads(line)["path"] for line in lines} == paths
-    played = [save("open", str(hit), "--print", PATH=_fake_player(save.home)).out for hit in range(1, 1 + len(names))]
+    save.env["PATH"] = _fake_player(save.home)
+    played = [save.within("open", str(hit), "--print").out for hit in range(1, len(names) + 1)]
     assert {shlex.split(command)[-1] for command in played} == paths
     save("remove", "--", *paths)
     assert save("status", "--json").json["videos"] == 0

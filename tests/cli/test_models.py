@@ -23,7 +23,7 @@ def hub(save):
 
 
 def rows(save):
-    return {row["name"]: row for row in save("models", "--json").json["models"]}
+    return {row["name"]: row for row in save.within("models", "--json").json["models"]}
 
 
 def test_the_list_says_what_is_here(save):
@@ -73,8 +73,8 @@ def test_pull_into_a_folder_says_how_to_use_it(save, hub, tmp_path):
 @pytest.mark.parametrize("by_option", [True, False])
 def test_offline_is_respected_with_its_reason(save, hub, name, by_option):
     arguments = ("--offline",) if by_option else ()
-    environment = {} if by_option else {"HF_HUB_OFFLINE": "1"}
-    outcome = save("models", "pull", name, *arguments, code=1, **environment)
+    save.env.update({} if by_option else {"HF_HUB_OFFLINE": "1"})
+    outcome = save.within("models", "pull", name, *arguments, code=1)
     assert ("--offline forbids downloads" if by_option else "HF_HUB_OFFLINE forbids downloads") in outcome.err
     assert "--dir FOLDER" in outcome.err
     assert outcome.out == ""
@@ -94,19 +94,19 @@ def test_whisper_is_pulled_from_the_same_hub(save, hub, tmp_path):
 
 @pytest.mark.parametrize("name", ["words", "base", "clipper"])
 def test_names_without_weights_are_refused(save, name):
-    outcome = save("models", "pull", name, code=2)
+    outcome = save.within("models", "pull", name, code=2)
     assert f"there is nothing to pull for `{name}`" in outcome.err
     assert "save models" in outcome.err
 
 
 def test_unknown_models_name_the_known_ones(save):
-    assert "open_clip has no model `ViT-X`" in save("models", "pull", "clip:ViT-X", code=2).err
-    assert "base" in save("models", "pull", "whisper-huge", code=2).err
+    assert "open_clip has no model `ViT-X`" in save.within("models", "pull", "clip:ViT-X", code=2).err
+    assert "base" in save.within("models", "pull", "whisper-huge", code=2).err
 
 
 def test_help_has_examples_and_defaults(save):
-    assert "Example: save models" in save("models", "--help").out
-    pull = save("models", "pull", "--help").out
+    assert "Example: save models" in save.within("models", "--help").out
+    pull = save.within("models", "pull", "--help").out
     assert "Example: save models pull clip --dir" in pull
     assert "[default: (the hub's cache)]" in pull
 
@@ -123,10 +123,10 @@ def test_import_converts_and_lists(save, golden):
     }
     assert "Imported save" in outcome.err
     assert rows(save)["mine"]["path"] == str(folder)
-    again = save("models", "import", str(file), "--as", "mine", code=2)
+    again = save.within("models", "import", str(file), "--as", "mine", code=2)
     assert "is there already" in again.err
 
 
 def test_import_says_what_is_wrong(save, tmp_path):
-    assert "cannot call a model" in save("models", "import", "x.bin", "--as", "../x", code=2).err
-    assert "cannot load" in save("models", "import", str(tmp_path / "none.bin"), "--as", "x", code=1).err
+    assert "cannot call a model" in save.within("models", "import", "x.bin", "--as", "../x", code=2).err
+    assert "cannot load" in save.within("models", "import", str(tmp_path / "none.bin"), "--as", "x", code=1).err
