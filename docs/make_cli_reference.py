@@ -46,7 +46,10 @@ def outputs() -> dict[Path, str]:
 def _helps(command: click.Command, name: str, parent: click.Context | None) -> Iterator[tuple[str, str]]:
     # A fixed width: the reference must not depend on whose terminal wrote it.
     context = click.Context(
-        command, info_name=name.rpartition(" ")[2], parent=parent, terminal_width=100, max_content_width=100
+        command,
+        info_name=name.rpartition(" ")[2],
+        parent=parent,
+        **{**command.context_settings, "terminal_width": 100, "max_content_width": 100},
     )
     yield name, command.get_help(context)
     if isinstance(command, click.Group):

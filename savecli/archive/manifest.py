@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -117,11 +116,12 @@ def read_manifest(folder: Path) -> Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace `archive.json` in one step, so that a kill leaves the old or the new one."""
     text = json.dumps(asdict(manifest), indent=2, ensure_ascii=True) + "\n"
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, suffix=".tmp", delete=False) as draft:
+    path = folder / f"{FILE_NAME}.{os.getpid()}.tmp"
+    with path.open("w", encoding="utf-8") as draft:
         draft.write(text)
         draft.flush()
         os.fsync(draft.fileno())
-    Path(draft.name).replace(folder / FILE_NAME)
+    path.replace(folder / FILE_NAME)
 
 
 def _encoder_record(data: dict[str, Any] | None) -> EncoderRecord | None:
