@@ -24,17 +24,10 @@ from tests.cli.conftest import Library, Save, kill
 
 def contents(save: Save) -> dict[str, Any]:
     """Everything a user can tell of an archive."""
-    facts = save("status", "--json").json
+    facts = save.within("status", "--json").json
     hits = save.videos("word", "--all", "--limit", "1000")
     places = {hit["path"]: [(m["start_s"], m["end_s"], m["snippet"]) for m in hit["moments"]] for hit in hits}
     return {"videos": facts["videos"], "clips": facts["clips"], "failed": facts["failed"], "places": places}
-
-
-def contents_of_a_clean_run(save: Save, library: Library) -> dict[str, Any]:
-    """The same for an archive that one undisturbed run has made."""
-    clean = Save(save.home, save.archive.with_name("clean.save"))
-    clean.index(library.folder, code=3)
-    return contents(clean)
 
 
 @pytest.fixture
@@ -47,12 +40,13 @@ def crowd(library: Library) -> Library:
 
 
 def test_a_killed_run_then_the_same_command_equals_one_clean_run(save: Save, crowd: Library) -> None:
-    expected = contents_of_a_clean_run(save, crowd)
+    clean = Save(save.home, save.archive.with_name("clean.save"))
+    started = time.monotonic()
+    clean("index", "--speech", "subtitles", crowd.folder, code=3)  # a process, as those that are killed
+    whole_s = time.monotonic() - started
+    expected = contents(clean)
     assert expected["videos"] == 12
 
-    started = time.monotonic()
-    Save(save.home, save.archive.with_name("timed.save")).index(crowd.folder, code=3)
-    whole_s = time.monotonic() - started
     for attempt in range(6):
         process = save.start("index", "--speech", "subtitles", crowd.folder)
         time.sleep(whole_s * (0.45 + 0.1 * attempt))
@@ -103,8 +97,11 @@ def test_two_runs_at_once_leave_a_sound_archive(save: Save, crowd: Library) -> N
     assert codes <= {1, 3}
     assert 3 in codes
     save.index(crowd.folder, code=3)
-    assert contents(save)["videos"] == 12
-    assert contents(save) == contents_of_a_clean_run(save, crowd)
+    clean = Save(save.home, save.archive.with_name("clean.save"))
+    clean.index(crowd.folder, code=3)
+    told = contents(save)
+    assert told["videos"] == 12
+    assert told == contents(clean)
 
 
 def test_a_full_disk_is_told_and_what_was_committed_stays(save: Save, library: Library) -> None:

@@ -23,7 +23,7 @@ def test_it_finds_new_clips_of_the_drawn_world(save: Save, tmp_path: Path) -> No
     """A world of a seed unlike any in training; scenes of its test split were in no training split of any seed."""
     world = tmp_path / "world"
     make_drawn_world(world, NoProgress(), size=WorldSize(seed=99, num_train=0, num_val=0, num_test=99))
-    done = save(
+    done = save.within(
         "eval", "--checkpoint", "tiny-world", "--dataset", "synthetic", "--root", world, "--by", "speech", "--json"
     )
     assert "knows the drawn world only" in done.err
@@ -42,8 +42,8 @@ def test_nothing_is_lost_between_the_model_and_an_archive_of_it(save: Save, tmp_
     rows = [json.loads(line) for line in (world / "manifest.jsonl").read_text().splitlines()]
     labels = tmp_path / "labels.tsv"
     labels.write_text("".join(f"{row['caption']}\t{Path(row['video']).name}\n" for row in rows))
-    save("index", world / "videos", "--encoder", "tiny-world", "--speech", "subtitles")
-    archived = save("eval", "--queries", labels, "--json").json
-    model = save("eval", "--checkpoint", "tiny-world", "--dataset", "synthetic", "--root", world, "--json").json
+    save.within("index", world / "videos", "--encoder", "tiny-world", "--speech", "subtitles")
+    archived = save.within("eval", "--queries", labels, "--json").json
+    model = save.within("eval", "--checkpoint", "tiny-world", "--dataset", "synthetic", "--root", world, "--json").json
     by_evidence = {score["evidence"]: score for score in archived["scores"]}
     assert abs(by_evidence["matched"]["recall_at_1"] - model["results"][0]["rows"][0]["recall_at_1"]) <= 3

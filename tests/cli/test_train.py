@@ -36,7 +36,7 @@ def steps(folder: Path) -> list[dict[str, float]]:
 
 def test_a_killed_run_goes_on_to_what_an_unbroken_one_gives(save: Save, world: Path, tmp_path: Path) -> None:
     command = ("train", "--dataset", "synthetic", "--root", world, *QUICK, "--set", "num_epochs=4", "--json")
-    whole = save(*command, "--out", tmp_path / "whole")
+    whole = save.within(*command, "--out", tmp_path / "whole")
     process = save.start(*map(str, command), "--out", str(tmp_path / "killed"))
     metrics = tmp_path / "killed/metrics.jsonl"
     deadline = time.monotonic() + 60
@@ -51,7 +51,9 @@ def test_a_killed_run_goes_on_to_what_an_unbroken_one_gives(save: Save, world: P
     assert resumed.json["results"] == whole.json["results"]
     name = "best/model.safetensors"
     assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    scored = save("eval", "--checkpoint", tmp_path / "killed", "--dataset", "synthetic", "--root", world, "--json")
+    scored = save.within(
+        "eval", "--checkpoint", tmp_path / "killed", "--dataset", "synthetic", "--root", world, "--json"
+    )
     # `save eval` computes in what the machine is fast in, the run above in fp32: a rank may move by one.
     told, known = (item.json["results"][0]["rows"][0]["mean_rank"] for item in (scored, whole))
     assert told == pytest.approx(known, abs=0.5)
@@ -84,7 +86,7 @@ def test_the_documented_command_trains_in_two_processes(save: Save, world: Path,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["num_clips"] == 18
-    one = save(*drawn, "--out", tmp_path / "one")
+    one = save.within(*drawn, "--out", tmp_path / "one")
     told, known = (steps(tmp_path / name)[0]["loss"] for name in ("two", "one"))
     assert told == pytest.approx(known, rel=1e-3)
     assert one.json["num_clips"] == 18

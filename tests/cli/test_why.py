@@ -47,8 +47,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
 
 def test_what_is_shown_adds_up_to_what_was_ranked(drawn: Drawn) -> None:
     (row, *_) = [row for row in drawn.captions if row["group"] == "speech"]
-    shown = drawn.save("query", row["caption"], "--all", "--json").json["videos"][0]["moments"][0]
-    moment = drawn.save("why", "1", "--json").json["videos"][0]["moments"][0]
+    shown = drawn.save.within("query", row["caption"], "--all", "--json").json["videos"][0]["moments"][0]
+    moment = drawn.save.within("why", "1", "--json").json["videos"][0]["moments"][0]
     explained = moment.pop("explanation")
     assert moment == shown
     assert sum(part["score"] for part in explained["parts"]) * explained["gain"] == pytest.approx(moment["score"])
@@ -68,10 +68,10 @@ def test_what_is_shown_adds_up_to_what_was_ranked(drawn: Drawn) -> None:
 
 def test_a_person_sees_the_same(drawn: Drawn) -> None:
     (row, *_) = [row for row in drawn.captions if row["group"] == "sound"]
-    plain = drawn.save("query", row["caption"], "--all", "--limit", "1").out
-    explained = drawn.save("query", row["caption"], "--all", "--limit", "1", "--explain").out
+    plain = drawn.save.within("query", row["caption"], "--all", "--limit", "1").out
+    explained = drawn.save.within("query", row["caption"], "--all", "--limit", "1", "--explain").out
     assert explained.startswith(plain)
-    assert drawn.save("why", "1").out == explained
+    assert drawn.save.within("why", "1").out == explained
     labels = [line.split()[0] for line in explained.removeprefix(plain).splitlines()]
     assert [label for label in labels if label not in ("said", "missing", "name")] == (
         ["score", "matched", "cosine", "seen", "heard", "logit", "frame"]
@@ -94,30 +94,30 @@ def test_a_match_names_the_senses_it_is_from(drawn: Drawn) -> None:
 def test_words_names_and_phrases_are_told_apart(save: Save, library: Library) -> None:
     library.add("neurology.mp4", "stiff person syndrome|it is rare", rate_hz=5)
     save.index(library.folder)
-    save("query", "the rare elephant syndrome neurology", "--all")
-    moment = save("why", "1", "--json").json["videos"][0]["moments"][0]
+    save.within("query", "the rare elephant syndrome neurology", "--all")
+    moment = save.within("why", "1", "--json").json["videos"][0]["moments"][0]
     explained = moment["explanation"]
     assert explained["words"] == {"said": ["rare", "syndrome"], "name": ["neurology"], "neither": ["elephant"]}
     assert explained["similarity"] is None
     score = sum(part["score"] for part in explained["parts"]) * explained["gain"]
     assert score == pytest.approx(moment["score"], abs=1e-5)
 
-    shown = save("query", "person syndrome", "--phrase").out
-    outcome = save("why", "1")
+    shown = save.within("query", "person syndrome", "--phrase").out
+    outcome = save.within("why", "1")
     assert outcome.out == shown
     assert "exactly these words" in outcome.err
 
 
 def test_what_cannot_be_explained_is_told(save: Save, library: Library) -> None:
     path = library.add("neurology.mp4", "stiff person syndrome", rate_hz=5)
-    assert "there is no last query" in save("why", "1", code=1).err
+    assert "there is no last query" in save.within("why", "1", code=1).err
     save.index(library.folder)
-    save("query", "syndrome")
-    assert "allowed: 1 to 1" in save("why", "2", code=2).err
+    save.within("query", "syndrome")
+    assert "allowed: 1 to 1" in save.within("why", "2", code=2).err
     save("remove", path)
-    assert "hit 1 is not found any more" in save("why", "1", code=1).err
+    assert "hit 1 is not found any more" in save.within("why", "1", code=1).err
 
     kept = save.home / ".local/state/save/last_query.json"
     kept.write_text(json.dumps({"query": "syndrome", "hits": [[[str(path), 1.5, 2.0]]]}))
     assert "--start=1.50" in save("open", "1", "--print").out, "a file of an older version is read"
-    assert "it is not known what was asked" in save("why", "1", code=1).err
+    assert "it is not known what was asked" in save.within("why", "1", code=1).err
