@@ -109,7 +109,7 @@ def found(answer: Answer) -> list[str]:
 
 def test_words_are_added_weighed_and_subtracted(spoken: Indexed) -> None:
     assert set(found(ask(spoken, "dog"))) == {"red.mp4", "crimson.mp4", "blue.mp4"}
-    asked = spoken.save("query", "dog", "-", "the beach", "--json").json
+    asked = spoken.save.within("query", "dog", "-", "the beach", "--json").json
     assert set(names(asked["videos"])) == {"crimson.mp4", "blue.mp4"}, "every `the` would leave out crimson.mp4 too"
     assert asked["query"] == "dog - the beach"
     assert asked["terms"] == [{"text": "dog", "weight": 1.0}, {"text": "the beach", "weight": -1.0}]
@@ -130,9 +130,9 @@ def test_a_weight_alone_and_a_sum_with_itself_change_nothing(fused: Indexed) -> 
 
 
 def test_a_hit_is_never_like_itself(fused: Indexed) -> None:
-    (cat,) = fused.save("query", "cat", "--say", "--json").json["videos"]
+    (cat,) = fused.save.within("query", "cat", "--say", "--json").json["videos"]
     start_s = cat["moments"][0]["start_s"]
-    like = fused.save("query", "--like", "1", "--json").json
+    like = fused.save.within("query", "--like", "1", "--json").json
     assert like["examples"] == [{"kind": "hit", "name": "1", "weight": 1.0}]
     starts = [start for start, _ in spans(like["videos"], "long.mp4")]
     assert starts, "other moments of the same video may be"
@@ -141,13 +141,13 @@ def test_a_hit_is_never_like_itself(fused: Indexed) -> None:
     # The answer is a last query like any other.
     first = like["videos"][0]["path"]
     assert first in fused.save("open", "1", "--print").out
-    other = fused.save("query", "--like", "1", "--not-in", first, "--limit", "1", "--paths").out
+    other = fused.save.within("query", "--like", "1", "--not-in", first, "--limit", "1", "--paths").out
     assert other.count("\n") == 1, "what filters leave out takes no place"
     assert other.strip() != first
 
 
 def test_a_stored_hit_loads_no_model(fused: Indexed) -> None:
-    fused.save("query", "dog", "--say")
+    fused.save.within("query", "dog", "--say")
     script = (
         "import os, sys\n"
         "os._exit = lambda code: None\n"
@@ -189,7 +189,7 @@ def test_a_clip_is_prepared_as_indexing_does_and_never_finds_itself(fused: Index
 
 def test_clips_and_pictures_from_elsewhere(fused: Indexed, tmp_path: Path) -> None:
     red = write_picture(tmp_path / "red.png", "red")
-    like = fused.save("query", "--image", red, "--json").json
+    like = fused.save.within("query", "--image", red, "--json").json
     assert names(like["videos"])[0] in ("red.mp4", "crimson.mp4")
     assert like["examples"] == [{"kind": "image", "name": str(red), "weight": 1.0}]
     blue = write_picture(tmp_path / "blue.jpg", "blue", codec="mjpeg", pix_fmt="yuvj420p")
@@ -272,11 +272,11 @@ def write_tiles(path: Path) -> None:
 
 def test_mistakes_at_the_command_get_a_cause_and_a_fix(fused: Indexed, spoken: Indexed, tmp_path: Path) -> None:
     save = Save(tmp_path, fused.save.archive)
-    assert "there is no last query" in save("query", "--like", "1", code=1).err
-    save("query", "dog", "--say")
-    assert "there is no hit 99" in save("query", "--like", "99", code=2).err
-    assert "--like" in save("query", code=2).err
-    refused = spoken.save("query", "--like", "1", code=2).err
+    assert "there is no last query" in save.within("query", "--like", "1", code=1).err
+    save.within("query", "dog", "--say")
+    assert "there is no hit 99" in save.within("query", "--like", "99", code=2).err
+    assert "--like" in save.within("query", code=2).err
+    refused = spoken.save.within("query", "--like", "1", code=2).err
     assert "cannot be searched by example" in refused
     assert f"--archive {spoken.save.archive}" in refused
     with pytest.raises(UsageError, match="only says what is not wanted"):
