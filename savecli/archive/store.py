@@ -242,4 +242,3 @@ def _add(table: Any, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:
 def _batches(rows: list[dict[str, Any]], schema: pa.Schema) -> list[pa.RecordBatch]:
     starts = range(0, len(rows), ROWS_PER_BATCH)
     return [pa.RecordBatch.from_pylist(rows[start : start + ROWS_PER_BATCH], schema=schema) for start in starts]
-
