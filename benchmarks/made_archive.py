@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,8 @@ def make_archive(folder: Path, num_clips: int, record: EncoderRecord) -> Archive
         vectors.add(_vector_rows(ids, made.frames, pooled))
         archive.clips.add(_clip_rows(ids, start, texts))
     archive.videos.add(_video_rows(world.num_videos, vocabulary, spoken))
+    for table in (archive.clips, vectors):  # as an archive that grew for long is
+        table.optimize(cleanup_older_than=timedelta(milliseconds=1), delete_unverified=True)
     finish(archive)
     return archive
 

@@ -21,9 +21,10 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
-
 os.environ.setdefault("LANCEDB_LOG", "error")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command sets it, before numpy is imported
+
+import numpy as np
 
 from benchmarks.made_archive import CLIPS_PER_VIDEO, MadeWorld, clip_id, fused, kept_archive, kept_folder
 from benchmarks.random_clip import make_random_clip

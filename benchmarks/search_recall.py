@@ -14,10 +14,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("LANCEDB_LOG", "error")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command sets it, before numpy is imported
+
 import numpy as np
 import numpy.typing as npt
-
-os.environ.setdefault("LANCEDB_LOG", "error")
 
 from benchmarks.made_archive import SCORING, MadeWorld, fused, kept_archive, kept_folder
 from savecli.archive.manifest import EncoderRecord

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +36,7 @@ Made = TypeVar("Made")
 
 # LanceDB scans one thread per batch: 8,192 rows keep a flat search five times faster than one huge batch.
 ROWS_PER_BATCH = 8192
+_READERS = 4
 # Versions younger than this stay, so that a query in another process keeps the files it has open.
 KEEP_VERSIONS = timedelta(hours=1)
 
@@ -68,6 +71,11 @@ class Archive:
         self.manifest = manifest
 
     # Reading
+
+    @cached_property
+    def pool(self) -> ThreadPoolExecutor:
+        """Threads for reading several tables at a time; to make new ones for every query takes longer than it saves."""
+        return ThreadPoolExecutor(_READERS, thread_name_prefix="archive")
 
     def of_videos(self, make: Callable[[Any], Made]) -> Made:
         """What `make`, a function, reads from the table `videos`, kept until the table changes."""

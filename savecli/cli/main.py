@@ -95,6 +95,8 @@ def _prepare_process() -> None:
         ("LANCEDB_LOG", "error"),
         ("HF_HUB_DISABLE_TELEMETRY", "1"),
         ("TOKENIZERS_PARALLELISM", "false"),
+        # numpy's products are small here: a second thread would spin on a core that LanceDB or a decoder has work for.
+        ("OPENBLAS_NUM_THREADS", "1"),
     ):
         os.environ.setdefault(name, value)
     put_off_cloud_client()

@@ -22,13 +22,13 @@ from savecli.search.senses import SenseCosines
 from savecli.search.terms import Term
 
 # Clips per kind of evidence and video asked for: long videos hold many, and three moments each are shown.
-CANDIDATES_PER_VIDEO = 20
-MIN_CANDIDATES = 200
+CANDIDATES_PER_VIDEO = 12
+MIN_CANDIDATES = 120
 
 # A filtered search through a vector index returns too few rows unless the probes are set; up to this many rows an
 # exact scan of what passed the filter is as fast and misses nothing.
 MAX_EXACT_ROWS = 20_000
-NUM_PROBES = 120
+NUM_PROBES = 300
 
 Signal = Literal["seen", "said", "named"]
 Floats = npt.NDArray[np.float32]

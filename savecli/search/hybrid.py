@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,15 +25,16 @@ from savecli.search.exact import proposal_by_logits
 from savecli.search.example import QueryVector, QueryVectors
 from savecli.search.filters import Eligible
 from savecli.search.matching import QueryTerms
-from savecli.search.rank import ScoredVideo, contenders, group_by_video, score_clips
+from savecli.search.rank import ScoredClip, ScoredVideo, contenders, group_by_video, score_clips
 from savecli.search.terms import Term
 
 # Clips found by their words that are compared by vectors as well.
 NUM_WORDS_COMPARED = 20
 # Clips found by the vectors of their words whose words are read before they are scored.
 NUM_MEANT_READ = 20
-# Videos completed for each that is asked for, as some are taken out that nobody can see.
-_SPARE = 3
+_NAMES_PER_VIDEO = 5
+# Videos completed beyond those asked for, as some are taken out that nobody can see.
+_SPARE = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +76,23 @@ def search_hybrid(archive: Archive, query: HybridQuery, eligible: Eligible) -> F
     candidates = find_candidates(archive, query, eligible)
     read = _read_meant(archive, query, candidates)
     scored = score_clips(candidates, _known_clips(candidates, read), query.matching)
-    videos = contenders(scored, limit=_SPARE * query.limit)
+    for limit in (query.limit + _SPARE, len(scored)):
+        videos = contenders(scored, limit=limit)
+        found = _complete(archive, scored, query, eligible, videos)
+        if len(found.videos) >= query.limit or len(found.files) == len(videos):
+            break
+    return found
+
+
+def _complete(
+    archive: Archive, scored: Sequence[ScoredClip], query: HybridQuery, eligible: Eligible, videos: set[str]
+) -> Found:
+    """Some videos with their files and moments; without those that nobody can see."""
     scored = [clip for clip in scored if clip.clip.video_id in videos]
-    with ThreadPoolExecutor(2) as pool:
-        files_read = pool.submit(eligible.files, archive, videos)
-        unread = [clip.clip.clip_id for clip in scored if clip.clip.is_bare]
-        rows = {clip.clip_id: clip for clip in fetch_clips(archive, unread)}
-        files = files_read.result()
+    files_read = archive.pool.submit(eligible.files, archive, videos)
+    unread = [clip.clip.clip_id for clip in scored if clip.clip.is_bare]
+    rows = {clip.clip_id: clip for clip in fetch_clips(archive, unread)}
+    files = files_read.result()
     complete = [
         replace(clip, clip=rows.get(clip.clip.clip_id, clip.clip))
         for clip in scored
@@ -102,20 +112,17 @@ def find_candidates(archive: Archive, query: HybridQuery, eligible: Eligible) ->
     seen = query.vectors.seen if "seen" in query.signals else None
     # A model of ours makes no vector of words alone.
     meant = query.vectors.said if "said" in query.signals and scoring is None else None
+    near = archive.pool.submit(_nearest, table, "seen", seen, eligible, count, with_frames=scoring is not None)
+    near_words = archive.pool.submit(_nearest, table, "said", meant, eligible, count)
+    of_names = archive.pool.submit(_named, archive, query, eligible)
     of_words = Compared()
-    with ThreadPoolExecutor(4) as pool:
-        near = pool.submit(_nearest, table, "seen", seen, eligible, count, with_frames=scoring is not None)
-        near_words = pool.submit(_nearest, table, "said", meant, eligible, count)
-        if "named" in query.signals:
-            named = pool.submit(videos_by_name, archive, query.terms, eligible, count=count)
-        if "said" in query.signals:
-            candidates.said = clips_by_words(archive, query.terms, eligible, count=count // 2)
-        if scoring is not None and seen is not None and table is not None:
-            best = [clip.clip_id for clip in candidates.said.clips[:NUM_WORDS_COMPARED]]
-            of_words = compared_clips(table, "seen", best, with_frames=True)
-        calibration = read_calibration(archive, encoder) if query.is_judged and encoder is not None else None
-        if "named" in query.signals:
-            candidates.named = named.result()
+    if "said" in query.signals:
+        candidates.said = clips_by_words(archive, query.terms, eligible, count=count // 2)
+    if scoring is not None and seen is not None and table is not None:
+        best = [clip.clip_id for clip in candidates.said.clips[:NUM_WORDS_COMPARED]]
+        of_words = compared_clips(table, "seen", best, with_frames=True)
+    calibration = read_calibration(archive, encoder) if query.is_judged and encoder is not None else None
+    candidates.named = of_names.result()
     if meant is not None:
         candidates.meant = by_cosine(near_words.result(), meant.judged, "said", calibration)
     if seen is not None and scoring is None:
@@ -124,6 +131,11 @@ def find_candidates(archive: Archive, query: HybridQuery, eligible: Eligible) ->
         compared = near.result().joined(of_words)
         candidates.seen = proposal_by_logits(compared, seen.unit, scoring, calibration, judged=seen.judged)
     return candidates
+
+
+def _named(archive: Archive, query: HybridQuery, eligible: Eligible) -> Mapping[str, str]:
+    count = _NAMES_PER_VIDEO * query.limit
+    return videos_by_name(archive, query.terms, eligible, count=count) if "named" in query.signals else {}
 
 
 def _nearest(
