@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import timedelta
@@ -52,7 +52,7 @@ class Archive:
         self.folder = folder
         self.manifest = manifest
         self._open_vectors: dict[str, Any] = {}
-        self._of_videos: dict[Callable[[Any], Any], tuple[int, Any]] = {}
+        self._of_videos: dict[Callable[..., Any], tuple[tuple[Hashable, ...], Any]] = {}
         self._db = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
         try:
             self.videos = self._db.open_table("videos")
@@ -77,12 +77,12 @@ class Archive:
         """Threads for reading several tables at a time; to make new ones for every query takes longer than it saves."""
         return ThreadPoolExecutor(_READERS, thread_name_prefix="archive")
 
-    def of_videos(self, make: Callable[[Any], Made]) -> Made:
-        """What `make`, a function, reads from the table `videos`, kept until the table changes."""
-        version = self.videos.version
+    def of_videos(self, make: Callable[..., Made], *about: Hashable) -> Made:
+        """What `make(archive, *about)` reads from the table `videos`, kept until the table or the question changes."""
+        asked = (self.videos.version, *about)
         held = self._of_videos.get(make)
-        if held is None or held[0] != version:
-            held = (version, make(self.videos))
+        if held is None or held[0] != asked:
+            held = (asked, make(self, *about))
             self._of_videos[make] = held
         made: Made = held[1]
         return made

@@ -25,10 +25,9 @@ from savecli.search.terms import Term
 CANDIDATES_PER_VIDEO = 12
 MIN_CANDIDATES = 120
 
-# A filtered search through a vector index returns too few rows unless the probes are set; up to this many rows an
-# exact scan of what passed the filter is as fast and misses nothing.
-MAX_EXACT_ROWS = 20_000
-NUM_PROBES = 300
+# Up to this many rows an exact scan of what passed a filter is as fast as going through an index, and misses nothing.
+MAX_EXACT_ROWS = 30_000
+NUM_PROBES = 400
 
 Signal = Literal["seen", "said", "named"]
 Floats = npt.NDArray[np.float32]
@@ -165,13 +164,13 @@ def nearest_clips(
     table: Any, column: str, vector: Floats, eligible: Eligible, *, count: int, with_frames: bool = False
 ) -> Compared:
     """The clips whose vectors in `column` (`seen` or `said`) are nearest to a query vector `(D,)`, nearest first."""
-    own = eligible.own_clips  # asked for as well and left out again, which no index makes dearer
-    query = table.search(vector, vector_column_name=column).distance_type("cosine").limit(count + len(own))
-    query = _probing(_filtered(query, eligible), table, column, eligible)
-    found = _compared(query.select(_columns(column, with_frames=with_frames)).to_arrow(), column)
+    wanted = count + len(eligible.own_clips)  # these are left out again, which no index makes dearer
+    query = table.search(vector, vector_column_name=column).distance_type("cosine").limit(wanted)
+    query = _filtered(query, eligible).select(_columns(column, with_frames=with_frames))
+    found = _compared(_probed(query, table, column, eligible, wanted), column)
     cosines = (found.vectors @ vector).tolist()  # an index knows them only roughly
     order = sorted(range(len(cosines)), key=lambda idx: (-cosines[idx], found.clip_ids[idx]))
-    return found.rows([idx for idx in order if found.clip_ids[idx] not in own][:count])
+    return found.rows([idx for idx in order if found.clip_ids[idx] not in eligible.own_clips][:count])
 
 
 def compared_clips(table: Any, column: str, clip_ids: Iterable[str], *, with_frames: bool = False) -> Compared:
@@ -231,12 +230,14 @@ def _filtered(query: Any, eligible: Eligible) -> Any:
     return query if eligible.condition is None else query.where(eligible.condition, prefilter=True)
 
 
-def _probing(query: Any, table: Any, column: str, eligible: Eligible) -> Any:
-    """Settings that keep an indexed search exact enough; without an index they change nothing."""
+def _probed(query: Any, table: Any, column: str, eligible: Eligible, wanted: int) -> Any:
+    """The rows of a search, an indexed one looked through far enough to be nearly exact; without an index it is."""
     if not any(index.columns == [column] for index in table.list_indices()):
-        return query
-    if eligible.condition is None:
-        return query.nprobes(NUM_PROBES)
-    if table.count_rows(eligible.condition) <= MAX_EXACT_ROWS:
-        return query.bypass_vector_index()
-    return query.minimum_nprobes(NUM_PROBES).maximum_nprobes(0)
+        return query.to_arrow()
+    if eligible.most_clips is not None and eligible.most_clips <= MAX_EXACT_ROWS:
+        return query.bypass_vector_index().to_arrow()
+    found = query.nprobes(NUM_PROBES).to_arrow()
+    if eligible.condition is None or len(found) == wanted:
+        return found
+    # What the filter has left lies elsewhere. Looking on from the start takes twice as long, so it is not always done.
+    return query.minimum_nprobes(NUM_PROBES).maximum_nprobes(0).to_arrow()

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from savecli.archive.paths import same_form, stored_path
+from savecli.archive.store import Archive
 
-COLUMNS = ("path", "video_id", "root", "duration_s", "mtime_ns", "language", "is_missing")
+COLUMNS = ("path", "video_id", "root", "duration_s", "mtime_ns", "language", "is_missing", "num_clips")
 
 Mask = npt.NDArray[np.bool_]
 
@@ -31,6 +32,7 @@ class Catalogue:
     mtime_ns: npt.NDArray[np.int64]
     languages: npt.NDArray[np.object_]
     is_missing: Mask
+    num_clips: npt.NDArray[np.int32]
 
     def inside(self, pattern: str) -> Mask:
         """`(N,)`: which files lie where a pattern says; see `path_matcher`."""
@@ -38,9 +40,9 @@ class Catalogue:
         return np.fromiter(map(fits, self.paths, self.below_roots), np.bool_, len(self.paths))
 
 
-def read_catalogue(table: Any) -> Catalogue:
-    """The catalogue of a `videos` table."""
-    return catalogue_of(table.search().select(list(COLUMNS)).to_arrow())
+def read_catalogue(archive: Archive) -> Catalogue:
+    """The catalogue of all files."""
+    return catalogue_of(archive.videos.search().select(list(COLUMNS)).to_arrow())
 
 
 def catalogue_of(columns: Any) -> Catalogue:
@@ -56,6 +58,7 @@ def catalogue_of(columns: Any) -> Catalogue:
         mtime_ns=columns.column("mtime_ns").fill_null(0).to_numpy(),
         languages=columns.column("language").to_numpy(),
         is_missing=columns.column("is_missing").fill_null(False).to_numpy(),
+        num_clips=columns.column("num_clips").fill_null(0).to_numpy(),
     )
 
 

@@ -45,11 +45,13 @@ class Eligible:
     Args:
         filters: what was asked for; files that are gone never qualify.
         condition: SQL over `video_id` that says the same, or None when every video may be found.
+        most_clips: they have at most so many; None where that is not known.
         own_clips: ids of clips that the query itself was taken from; no answer to it.
     """
 
     filters: Filters
     condition: str | None
+    most_clips: int | None = None
     own_clips: frozenset[str] = frozenset()
 
     @property
@@ -69,8 +71,12 @@ class Eligible:
 
 def eligible_videos(archive: Archive, filters: Filters) -> Eligible:
     """What `filters` leave, as a condition of as few ids as possible: long lists slow a search down."""
+    return archive.of_videos(_eligible, filters)
+
+
+def _eligible(archive: Archive, filters: Filters) -> Eligible:
     if filters == Filters():
-        gone = archive.of_videos(_gone)
+        gone = _gone(archive.videos)
         return Eligible(filters, f"NOT ({sql_in('video_id', gone)})" if gone else None)
     files = archive.of_videos(read_catalogue)
     allowed = _allowed(files, filters)
@@ -79,7 +85,7 @@ def eligible_videos(archive: Archive, filters: Filters) -> Eligible:
     if not out:
         return Eligible(filters, None)
     shorter = sql_in("video_id", kept) if len(kept) <= len(out) else f"NOT ({sql_in('video_id', out)})"
-    return Eligible(filters, shorter)
+    return Eligible(filters, shorter, int(files.num_clips[allowed].sum()))
 
 
 def _gone(videos: Any) -> frozenset[str]:
