@@ -163,21 +163,13 @@ def _index_vectors(table: Any, column: str) -> None:
 
     The index carries the rows it was built on in its name, as LanceDB does not remember them.
     """
-    num_rows = table.count_rows(f"{column} IS NOT NULL")
     built_at = [int(name.rpartition("_")[2]) for name in _index_names(table, column)]
-    if num_rows >= MIN_ROWS_FOR_VECTOR_INDEX and not any(num_rows < 2 * rows for rows in built_at):
-        _build_vector_index(table, column, num_rows)
-
-
-def _renew_vector_index(table: Any, column: str) -> None:
-    """Build the vector index anew where there is one, or drop it where few rows are left."""
-    names = _index_names(table, column)
-    num_rows = table.count_rows(f"{column} IS NOT NULL") if names else 0
-    if num_rows >= MIN_ROWS_FOR_VECTOR_INDEX:
-        _build_vector_index(table, column, num_rows)
+    enough = max([MIN_ROWS_FOR_VECTOR_INDEX, *(2 * rows for rows in built_at)])
+    if table.count_rows() < enough:  # known without reading anything, as most often suffices
         return
-    for name in names:
-        table.drop_index(name)
+    num_rows = table.count_rows(f"{column} IS NOT NULL")
+    if num_rows >= enough:
+        _build_vector_index(table, column, num_rows)
 
 
 def _build_vector_index(table: Any, column: str, num_rows: int) -> None:
