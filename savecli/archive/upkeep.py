@@ -172,6 +172,17 @@ def _index_vectors(table: Any, column: str) -> None:
         _build_vector_index(table, column, num_rows)
 
 
+def _renew_vector_index(table: Any, column: str) -> None:
+    """Build the vector index anew where there is one, or drop it where few rows are left."""
+    names = _index_names(table, column)
+    num_rows = table.count_rows(f"{column} IS NOT NULL") if names else 0
+    if num_rows >= MIN_ROWS_FOR_VECTOR_INDEX:
+        _build_vector_index(table, column, num_rows)
+        return
+    for name in names:
+        table.drop_index(name)
+
+
 def _build_vector_index(table: Any, column: str, num_rows: int) -> None:
     """Build it in one step beside the old one, which answers until then."""
     old = _index_names(table, column)
