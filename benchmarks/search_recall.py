@@ -90,7 +90,7 @@ def main() -> None:
             f"{archive.clips.count_rows():,} clips, {len(queries)} queries; all of them scored: {exact_s:.2f} s a query"
         )
         print("candidates   recall@10   worst query   median")
-        for count in (60, 100, 140, num_candidates(10), 400, 1000):
+        for count in (60, 100, num_candidates(10), 200, 400, 1000):
             shares, times = [], []
             for query, right in zip(queries, best, strict=True):
                 started = time.perf_counter()
