@@ -33,6 +33,7 @@ NUM_WORDS_COMPARED = 20
 # Clips found by the vectors of their words whose words are read before they are scored.
 NUM_MEANT_READ = 20
 _NAMES_PER_VIDEO = 5
+_MIN_NAMES = 50
 # Videos completed beyond those asked for, as some are taken out that nobody can see.
 _SPARE = 5
 
@@ -134,7 +135,7 @@ def find_candidates(archive: Archive, query: HybridQuery, eligible: Eligible) ->
 
 
 def _named(archive: Archive, query: HybridQuery, eligible: Eligible) -> Mapping[str, str]:
-    count = _NAMES_PER_VIDEO * query.limit
+    count = max(_MIN_NAMES, _NAMES_PER_VIDEO * query.limit)
     return videos_by_name(archive, query.terms, eligible, count=count) if "named" in query.signals else {}
 
 
