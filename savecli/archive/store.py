@@ -199,9 +199,9 @@ class Archive:
     def drop_vectors_of_others(self, record: EncoderRecord) -> None:
         """Delete the vectors, calibrations and text sides of every encoder but this one."""
         self._open_vectors.clear()
-        for name in self._content_tables():
-            if name not in ("clips", _vector_table_name(record)):
-                self._db.drop_table(name)
+        own = {self.videos.name, self.clips.name, self.failures.name, _vector_table_name(record)}
+        for name in set(self.table_names()) - own:  # tables of older versions are among them
+            self._db.drop_table(name)
         for path in self.folder.glob("background_*.npz"):
             if not path.stem.endswith(record.fingerprint[:12]):
                 path.unlink()
