@@ -90,8 +90,6 @@ def test_ast_there_and_back_is_the_identity(to_theirs: Callable[..., dict[str, t
 
 
 def test_names_of_transformers_are_its_own(transformers: Any) -> None:
-    if int(transformers.__version__.partition(".")[0]) < 5:
-        pytest.skip("the names are those of transformers 5")
     config = transformers.ASTConfig(hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=96)
     assert (
         transformers_ast(without_projection(ast_branch())).keys() == transformers.ASTModel(config).state_dict().keys()
