@@ -36,7 +36,7 @@ def steps(folder: Path) -> list[dict[str, float]]:
 
 def test_a_killed_run_goes_on_to_what_an_unbroken_one_gives(save: Save, world: Path, tmp_path: Path) -> None:
     command = ("train", "--dataset", "synthetic", "--root", world, *QUICK, "--set", "num_epochs=4", "--json")
-    # A process as well: torch is not as it starts where other tests have run, and the numbers must be the same to the bit.
+    # A process as well: where other tests have run torch is not as it starts, and the numbers are compared to the bit.
     whole = save(*command, "--out", tmp_path / "whole")
     process = save.start(*map(str, command), "--out", str(tmp_path / "killed"))
     metrics = tmp_path / "killed/metrics.jsonl"
