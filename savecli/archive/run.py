@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from savecli.archive.copies import copies_last
 from savecli.archive.disk import writing_errors
 from savecli.archive.executors import Executor
 from savecli.archive.paths import real_path, stored_path
@@ -107,7 +108,7 @@ def run_index(
         find_content=partial(_find_content, archive),
     )
     pipeline = _Pipeline(archive, encoder, vectors, progress, todo={todo.file.path: todo for todo in plan.todo})
-    return pipeline.drain(executor.run(plan.todo, work))
+    return pipeline.drain(*(executor.run(turn, work) for turn in copies_last(plan.todo)))
 
 
 def run_reencode(
@@ -208,10 +209,12 @@ class _Pipeline:
         self._replaced: set[str] = set()
         self._num_commits = 0
 
-    def drain(self, events: Iterator[Event]) -> IndexReport:
-        for event in events:
-            self._take(event)
-        self._encode_batch()
+    def drain(self, *turns: Iterator[Event]) -> IndexReport:
+        """Take all events; what one turn brought is in the archive before the next begins."""
+        for events in turns:
+            for event in events:
+                self._take(event)
+            self._encode_batch()
         # Only now: in files that swapped names, what one path lost is what another is about to take over.
         with writing_errors(self._archive.folder):
             self._archive.drop_unused_contents(self._replaced)

@@ -95,6 +95,15 @@ def test_copies_in_one_run_are_one_video(save: Save, library: Library) -> None:
     assert save("status", "--json").json["clips"] == 1
 
 
+def test_of_copies_in_one_run_the_one_with_subtitles_has_the_words_of_all(save: Save, library: Library) -> None:
+    original = library.add("b.mp4", "zebra crossing")
+    for name in ("a.mp4", "c.mp4", "d.mp4"):
+        shutil.copyfile(original, library.folder / name)
+    save.index(library.folder)
+    (row,) = {(hit["path"], *hit["also_at"]) for hit in save.videos("zebra")}
+    assert sorted(Path(path).name for path in row) == ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
+
+
 def test_changed_content_with_the_same_name_size_and_folder_is_indexed_again(save: Save, library: Library) -> None:
     path = library.add("a.mp4", "first words", scenes=("red",))
     save.index(library.folder)
