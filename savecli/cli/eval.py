@@ -146,12 +146,14 @@ def _report(asked: Asked) -> int:
 
 
 def _compare(asked: Asked) -> int:
-    from savecli.cli.eval_model import evaluation_of
+    from savecli.cli.eval_model import evaluation_of, selection_of
     from savecli.training.compare import compare
 
     assert asked.compare is not None
     first, second = (evaluation_of(spec, asked)[0] for spec in asked.compare)
-    _print_comparison(compare(first, second, names=asked.compare, ties=asked.ties), asked.form)
+    one, other = map(selection_of, asked.compare)
+    comparison = compare(first, second, names=asked.compare, selections=(one, other), ties=asked.ties)
+    _print_comparison(comparison, asked.form)
     return _SOME_SKIPPED if first.num_missing or second.num_missing else _DONE
 
 

@@ -42,7 +42,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two systems on one split; both were asked the same queries."""
+    """Two systems on one split; both were asked the same queries.
+
+    Args:
+        selections: how the epoch of each was chosen; "" unknown.
+    """
 
     dataset: str
     split: str
@@ -51,6 +55,7 @@ class Comparison:
     num_missing: int
     ties: TieRule
     names: tuple[str, str]
+    selections: tuple[str, str]
     differences: tuple[Difference, ...]
 
 
@@ -59,6 +64,7 @@ def compare(
     second: Evaluation,
     *,
     names: tuple[str, str] = ("A", "B"),
+    selections: tuple[str, str] = ("", ""),
     ties: TieRule = "strict",
     seed: int = 0,
     num_resamples: int = NUM_RESAMPLES,
@@ -106,6 +112,7 @@ def compare(
         num_missing=first.num_missing,
         ties=ties,
         names=names,
+        selections=selections,
         differences=tuple(differences),
     )
 

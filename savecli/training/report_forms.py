@@ -57,11 +57,13 @@ def report_tables(report: EvaluationReport) -> tuple[TextTable, ...]:
 
 def comparison_facts(comparison: Comparison) -> tuple[str, ...]:
     """Lines that must stand beside a comparison."""
-    first, second = comparison.names
+    systems = (
+        f"{letter} = {name}" + (f" · selection: {selection}" if selection else "")
+        for letter, name, selection in zip("AB", comparison.names, comparison.selections, strict=True)
+    )
     missing = f" · {comparison.num_missing} clips of the split are missing" if comparison.num_missing else ""
     return (
-        f"A = {first}",
-        f"B = {second}",
+        *systems,
         f"{comparison.dataset} · {comparison.split} · gallery of {comparison.num_clips} clips · "
         f"{comparison.num_captions} captions{missing}",
         f"ties {_TIES[comparison.ties]} · intervals and p by a paired bootstrap over clips; "
@@ -129,6 +131,7 @@ def comparison_csv(comparison: Comparison) -> str:
     """A line for each measure."""
     facts = asdict(comparison)
     first, second = facts.pop("names")
+    facts["selection_a"], facts["selection_b"] = facts.pop("selections")
     facts.pop("differences")
     return _csv([{**facts, "a": first, "b": second, **_flat_difference(item)} for item in comparison.differences])
 

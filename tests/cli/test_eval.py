@@ -132,6 +132,9 @@ def test_a_run_says_how_its_epoch_was_chosen(world: Path, tmp_path: Path, select
     run("--checkpoint", tmp_path / "run", *options(world), "--out", tmp_path / "kept.npz")
     assert note in run("--checkpoint", tmp_path / "kept.npz").stdout
     assert "selection" not in run("--checkpoint", world / "one", *options(world)).stdout
+    one, kept, *_ = run("--compare", world / "one", tmp_path / "kept.npz", *options(world)).stdout.splitlines()
+    assert one == f"A = {world / 'one'}"
+    assert kept.startswith(f"B = {tmp_path / 'kept.npz'} · selection: trained on lsmdc, {note}")
 
 
 def test_what_cannot_be_done_is_said_before_anything_is_loaded(world: Path, kept: Path) -> None:
