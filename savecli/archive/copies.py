@@ -19,7 +19,6 @@ def copies_last(todo: Sequence[Todo]) -> tuple[tuple[Todo, ...], tuple[Todo, ...
 
     Of files that look alike the one with subtitles beside it goes first, else the first by path, as whichever is read
     first decides the words of all. Only files of equal size are opened; what looks alike and is not is read later.
-
     """
     alike: dict[tuple[int, str], list[Todo]] = defaultdict(list)
     for same_size in _by_size(todo):
