@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from savecli.training.report import Querybank
 
 _SELECTIONS = {
-    "val": "epoch chosen by the validation split",
+    "val": "epoch chosen by validation clips",
     "peak-test": "epoch chosen by the test split itself, as some papers do: its numbers there are too good",
     "last": "last epoch, not chosen",
 }

@@ -25,7 +25,11 @@ def keep_report(folder: Path, outcome: Outcome) -> EvaluationReport | None:
 
     report = _report(folder, outcome)
     if report is not None:
-        counts = {"num_missing_in_all": outcome.num_missing, "num_unreadable_in_training": outcome.num_unreadable}
+        counts = {
+            "num_missing_in_all": outcome.num_missing,
+            "num_unreadable_in_training": outcome.num_unreadable,
+            "dropped_in_training": dict(outcome.dropped),
+        }
         RunDir(folder).write_report({**json.loads(report_json(report)), **counts})
     left_out = f"; {outcome.num_unreadable} clips could not be read" if outcome.num_unreadable else ""
     click.echo(f"Best epoch {outcome.best_epoch + 1}: {folder / 'best'}{left_out}", err=True)
@@ -56,13 +60,18 @@ def _report(folder: Path, outcome: Outcome) -> EvaluationReport | None:
     config, _ = RunDir(folder).read_config()
     chosen = f"epoch {outcome.best_epoch + 1} of {max(len(outcome.scores), outcome.best_epoch + 1)}"
     how = {
-        "val": f"{chosen}, by {config.train.measure} of the validation split",
+        "val": f"{chosen}, by {config.train.measure} of {_named(outcome.chosen_by)}",
         "peak-test": f"{chosen}, by {config.train.measure} of the TEST split itself: a peak, not an estimate",
         "last": "the last epoch",
     }[config.train.select]
     name = f"{config.model.name}, recipe {config.train.recipe}, seed {config.train.seed}"
     by_group = any(outcome.test.groups)
     return report_of(outcome.test, by_group=by_group, selection=how, checkpoint=name)
+
+
+def _named(split: str) -> str:
+    """`the validation split`, or which clips stood in for one."""
+    return "the validation split" if split.startswith("val") else f"`{split}`"
 
 
 def _show_seeds(reports: Sequence[EvaluationReport], *, as_json: bool) -> None:

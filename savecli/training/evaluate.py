@@ -87,6 +87,7 @@ def evaluate_split(
         num_with_audio=held.num_with_audio,
         num_with_speech=held.num_with_speech,
         num_missing=num_missing + len(split.clips) - len(held.clips),
+        dropped=dict(split.dropped or {}),
         gates={signal: np.concatenate(rows) for signal, rows in held.gates.items()},
     )
 

@@ -31,6 +31,7 @@ def write_evaluation(evaluation: Evaluation, path: Path, *, selection: str = "")
     facts = {
         "format": FORMAT,
         "selection": selection,
+        "dropped": dict(evaluation.dropped),
         **{name: getattr(evaluation, name) for name in (*_TEXTS, *_COUNTS)},
     }
     arrays: dict[str, Any] = {f"{_GATES}{signal}": values for signal, values in evaluation.gates.items()}
@@ -58,6 +59,7 @@ def read_evaluation(path: Path) -> Evaluation:
     try:
         return Evaluation(
             **{name: _frozen(facts[name]) for name in (*_TEXTS, *_COUNTS)},
+            dropped=facts.get("dropped", {}),
             video_of_caption=arrays["video_of_caption"],
             similarity=arrays["similarity"],
             gates={name.removeprefix(_GATES): arrays[name] for name in arrays if name.startswith(_GATES)},

@@ -20,7 +20,7 @@ from savecli.training.cache import CacheSource, teachers_in
 from savecli.training.config import RunConfig, Selection, with_settings
 from savecli.training.loop import Watch
 from savecli.training.recipes import default_recipe, find_recipe
-from savecli.training.records import ClipSource
+from savecli.training.records import ClipSource, dropped_text
 from savecli.training.run_dir import RunData, RunDir
 from savecli.training.session import OpenData, cache_beside, open_data, open_source, run_splits
 from savecli.training.start import keeps_sound_tokens, prepare_for_training, pretrained_model, random_model
@@ -160,6 +160,8 @@ def _source(config: RunConfig, data: RunData, held: OpenData, model: SaveModel, 
     for split in held.dataset.splits:
         if missing := held.num_missing[split.name]:
             around.progress.note(f"{split.name}: {missing} of {missing + len(split.clips)} clips are missing, left out")
+        if split.dropped:
+            around.progress.note(f"{split.name}: of the annotations left out: {dropped_text(split.dropped)}")
     train = held.dataset.train
     if isinstance(source, CacheSource) and train is not None:
         num_fitting = source.num_fitting(train.clips)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -60,6 +60,7 @@ class Evaluation:
         video_of_caption: `(T,)` int, the clip that each caption tells of.
         groups: `(T,)` the sense each caption needs, "" unknown.
         num_missing: clips of the split that are left out, as their files are not there or cannot be decoded.
+        dropped: what the annotation files hold of the split and cannot be used, with the reason and how often.
         gates: by signal (`audio`, `speech`), `(V, layers, 2)` float32: how far each fusion layer let it in, by
             attention and by feed-forward; NaN for clips without the signal.
     """
@@ -76,3 +77,9 @@ class Evaluation:
     num_with_speech: int
     num_missing: int
     gates: Mapping[str, npt.NDArray[np.float32]]
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+def dropped_text(dropped: Mapping[str, int] | None) -> str:
+    """`2 × empty caption, 1 × repeated id`; "" for nothing."""
+    return ", ".join(f"{number} × {reason}" for reason, number in (dropped or {}).items())

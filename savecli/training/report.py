@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +43,7 @@ class About:
         is_grouped: the protocol of several captions a clip.
         num_with_audio, num_with_speech: clips of the gallery; None for a model that does not hear, or read speech.
         num_missing: clips of the split that could not be scored; a smaller gallery is an easier one.
+        dropped: what the annotation files hold and cannot be used, with the reason and how often.
         num_repeated_captions: captions whose text stands before in the split, which tie in the reverse direction.
         selection: how the epoch was chosen; "" unknown.
         checkpoint: what was scored, as the user named it; "" unknown.
@@ -60,6 +61,7 @@ class About:
     ties: TieRule
     selection: str = ""
     checkpoint: str = ""
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 class RowName(NamedTuple):
@@ -269,4 +271,5 @@ def _about(evaluation: Evaluation, ties: TieRule, selection: str, checkpoint: st
         ties=ties,
         selection=selection,
         checkpoint=checkpoint,
+        dropped=evaluation.dropped,
     )

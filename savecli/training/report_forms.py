@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from savecli.metrics.report import RECALL_AT, Interval, RecallIntervals, Report
 from savecli.training.compare import Comparison, Difference
+from savecli.training.records import dropped_text
 from savecli.training.report import EvaluationReport, RowName, Section
 
 # Raise it when a field of the JSON documents changes its meaning or goes away.
@@ -43,6 +44,8 @@ def facts_of(report: EvaluationReport) -> tuple[str, ...]:
         f" · {missing}",
         f"ties {_TIES[about.ties]}" + _repeated(about.num_repeated_captions),
     ]
+    if about.dropped:
+        lines.insert(2, f"of the annotations left out: {dropped_text(about.dropped)}")
     if about.checkpoint:
         lines.insert(0, about.checkpoint)
     if about.selection:
@@ -118,7 +121,7 @@ def comparison_json(comparison: Comparison) -> str:
 
 def report_csv(report: EvaluationReport) -> str:
     """A line for each row of each table, with all facts on every line."""
-    about = asdict(report.about)
+    about = {**asdict(report.about), "dropped": dropped_text(report.about.dropped)}
     rows = [
         {**about, "processing": section.processing.name, "how": section.processing.how, **_flat(name, section)}
         for section in report.sections

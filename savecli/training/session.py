@@ -236,4 +236,4 @@ def _held_out(train: Split) -> tuple[Split, Split]:
         num_held += sizes[media]
     rest = tuple(clip for clip in train.clips if clip.media not in held)
     out = tuple(clip for clip in train.clips if clip.media in held)
-    return replace(train, clips=rest), replace(train, name=f"held out of {train.name}", clips=out)
+    return replace(train, clips=rest), replace(train, name=f"held out of {train.name}", clips=out, dropped=None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -68,6 +68,8 @@ class Outcome:
         test: similarities of the test split; None where there is none, and in processes that do not lead.
         num_unreadable: clips to train on that could not be read, as far as this process came upon them.
         num_missing: clips of all splits whose files are not there.
+        chosen_by: name of the split that chose the epoch; "" where the last was kept.
+        dropped: what the annotation files hold of the training split and cannot be used.
     """
 
     best_epoch: int
@@ -76,6 +78,8 @@ class Outcome:
     test: Evaluation | None
     num_unreadable: int
     num_missing: int = 0
+    chosen_by: str = ""
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 def run(
@@ -119,8 +123,16 @@ def run(
         best = load_checkpoint(run_dir.best, device=machine.device).model
         test = _scored_split(best, config, splits.test, source, splits, machine, parts.precision, progress)
     machine.workers.wait()
-    num_missing = sum(splits.num_missing.values())
-    return Outcome(place.best_epoch, place.best_score, place.scores, test, len(parts.reader.failures), num_missing)
+    return Outcome(
+        place.best_epoch,
+        place.best_score,
+        place.scores,
+        test,
+        num_unreadable=len(parts.reader.failures),
+        num_missing=sum(splits.num_missing.values()),
+        chosen_by=splits.chooses.name if splits.chooses is not None else "",
+        dropped=splits.train.dropped or {},
+    )
 
 
 def _parts(

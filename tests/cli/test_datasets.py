@@ -17,6 +17,7 @@ from tests.datasets.miniature import make_miniature
 
 REAL = [name for name in DATASETS if name != "synthetic"]
 SMALL = ("--preset", "tiny", "--start", "scratch", "--set", "batch_size=2", "--set", "num_epochs=1")
+SPLITS = ("train", "test")
 UNALIGNED = ("--set", "model.loss.alignment=null")
 
 
@@ -47,9 +48,35 @@ def test_trains_and_evaluates(tmp_path: Path, name: str) -> None:
     assert told["num_missing"] == 0
     if dataset.test is not None:
         report = json.loads((tmp_path / "run/report.json").read_text())
-        assert report == {**json.loads(trained.stdout), "num_missing_in_all": 0, "num_unreadable_in_training": 0}
+        counts = {"num_missing_in_all": 0, "num_unreadable_in_training": 0}
+        assert report == {
+            **json.loads(trained.stdout),
+            **counts,
+            "dropped_in_training": dict(dataset.train.dropped or {}) if dataset.train is not None else {},
+        }
+        assert report["dropped"] == told["dropped"] == dict(expected.dropped or {})
+        judges = "the validation split" if dataset.val is not None else "`held out of "
+        assert judges in report["selection"]
         # The run ended with what its best checkpoint reaches when it is asked again.
         assert report["results"][0]["rows"][:2] == told["results"][0]["rows"][:2]
+
+
+def test_what_annotations_hold_and_cannot_be_used_is_told(tmp_path: Path) -> None:
+    root = make_miniature("manifest", tmp_path / "data")
+    table = root / "manifest.csv"
+    header, *rows = table.read_text().splitlines()
+    columns = header.split(",")
+    rows += [
+        ",".join({"video": f"blank-{split}.mp4", "split": split}.get(name, "") for name in columns) for split in SPLITS
+    ]
+    table.write_text("\n".join([header, *rows]) + "\n")
+    trained = invoked("train", "--dataset", "manifest", "--root", root, "--out", tmp_path / "run", *SMALL, *UNALIGNED)
+    lost = "of the annotations left out: 1 × empty caption"
+    assert f"train: {lost}" in trained.stderr
+    assert lost in trained.stdout
+    scored = invoked("eval", "--checkpoint", tmp_path / "run", "--dataset", "manifest", "--root", root, "--csv")
+    assert "1 × empty caption" in scored.stdout
+    assert json.loads((tmp_path / "run/report.json").read_text())["dropped_in_training"]["empty caption"] == 1
 
 
 def test_lost_videos_are_counted_and_the_rest_goes_on(tmp_path: Path) -> None:

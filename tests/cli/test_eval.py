@@ -119,7 +119,7 @@ def test_clip_is_a_checkpoint_like_any_other(world: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("select", "note"),
-    [("val", "epoch chosen by the validation split"), ("peak-test", "epoch chosen by the test split itself")],
+    [("val", "epoch chosen by validation clips"), ("peak-test", "epoch chosen by the test split itself")],
 )
 def test_a_run_says_how_its_epoch_was_chosen(world: Path, tmp_path: Path, select: Selection, note: str) -> None:
     config = RunConfig(dataset="lsmdc", train=TrainConfig(select=select), model=small_config("save-plus"))
