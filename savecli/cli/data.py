@@ -266,6 +266,9 @@ def _verification_lines(found: Verification, source: str) -> Iterator[str]:
         yield f"{name}: the published protocol has this split, this copy does not"
     if found.ambiguous:
         yield f"several files fit: {_some(list(found.ambiguous))}; the first of each is used"
+    if found.disputed:
+        pairs = [f"{name} ({path})" for name, path in found.disputed.items()]
+        yield f"missing, as the file that fits fits another clip, too: {_some(pairs)}"
     if found.num_unknown_transcripts:
         yield f"transcripts of clips in no split: {found.num_unknown_transcripts}"
     yield f"searched: {', '.join(one_line(str(folder)) for folder in found.folders) or 'no folder'}"

@@ -63,6 +63,7 @@ class Dataset:
         train, val, test: None where the dataset, or this copy of it, has no such split.
         video_folders: where its files are looked for, in this order; those that are there.
         asr_files: transcripts found beside it, in the form that `savecli.datasets.asr` reads.
+        has_paths: whether every `media` is a path, so that a file of its name elsewhere is another.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Dataset:
     test: Split | None
     video_folders: tuple[Path, ...] = ()
     asr_files: tuple[Path, ...] = ()
+    has_paths: bool = False
 
     @property
     def splits(self) -> tuple[Split, ...]:

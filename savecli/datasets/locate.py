@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from savecli.core.errors import UsageError
-from savecli.datasets.base import Dataset, DatasetClip
+from savecli.datasets.base import Dataset
 from savecli.datasets.endings import AUDIO_ENDINGS, split_ending, without_ending
 
 
@@ -18,16 +19,18 @@ class Located:
     """The files of a dataset's clips.
 
     Args:
-        paths: by clip id, those that are there.
+        paths: by clip id, those that are there; clips of one file have one `media`.
         missing: ids of the others, in the order of the splits.
         folders: where it was looked.
         ambiguous: by clip id, all files that fit it equally well; the first of them is in `paths`.
+        disputed: by id of a missing clip, the file that fits it, but another clip as well or better.
     """
 
     paths: Mapping[str, Path]
     missing: tuple[str, ...]
     folders: tuple[Path, ...] = ()
     ambiguous: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    disputed: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,23 +41,51 @@ class _Index:
     by_name: Mapping[str, Sequence[str]]
 
     def find(self, media: str) -> Sequence[str]:
-        """Files that fit a clip's `media`, whose folder, where it names one, must be right."""
-        for name in dict.fromkeys((media, without_ending(media))):
-            files = self.by_path.get(name) or ("/" not in name and self.by_name.get(name))
-            if files:
-                return files
-        return ()
+        """Files that fit a clip's `media`, whose folder, where it names one, must be right; the surest way counts."""
+        return next(filter(None, (find(media) for find in self.ways)), ())
+
+    @property
+    def ways(self) -> tuple[Callable[[str], Sequence[str]], ...]:
+        """Look-ups by `media`, the surest first. No name holds a `/`, so only a path finds what names a folder."""
+        return (
+            lambda media: self.by_path.get(media, ()),
+            lambda media: self.by_name.get(media, ()),
+            lambda media: self.by_path.get(without_ending(media), ()),
+            lambda media: self.by_name.get(without_ending(media), ()),
+        )
 
     def folded(self, *, taken: set[str]) -> _Index:
         """The same for names that differ in case or in the form of accents only, without the files in use."""
         return _Index(_fold(self.by_path, taken), _fold(self.by_name, taken))
 
 
+@dataclass
+class _Matches:
+    """Whose a file is: that of one video only, and of none where two claim it in the same way."""
+
+    files: dict[str, list[str]] = field(default_factory=dict)
+    disputed: dict[str, str] = field(default_factory=dict)
+    claimed: set[str] = field(default_factory=set)
+
+    def add(self, media: Iterable[str], find: Callable[[str], Sequence[str]]) -> None:
+        """Give those that have no file yet what `find` knows and nobody has claimed in a surer way."""
+        fits = {name: _ranked(files) for name in media if name not in self.files and (files := find(name))}
+        free = {name: [file for file in files if _place(file) not in self.claimed] for name, files in fits.items()}
+        claims = Counter(_place(files[0]) for files in free.values() if files)
+        for name, files in free.items():
+            if files and claims[_place(files[0])] == 1:
+                self.files[name] = files
+            else:
+                self.disputed[name] = (files or fits[name])[0]
+        self.claimed.update(claims)
+
+
 def locate(dataset: Dataset, videos: Path | None = None) -> Located:
     """Finds the file of every clip anywhere below `videos`, or below the dataset's own video folders.
 
-    Clips are matched by path or by name without ending, first exactly, then whatever the case where just one file
-    fits. Pictures go before sound alone, earlier folders before later ones. Hidden files are not looked at.
+    Clips are matched by path or, unless the dataset has paths, by name without ending, first exactly, then whatever
+    the case where just one file fits. Pictures go before sound alone, earlier folders before later ones. Hidden files
+    are not looked at. No file serves two clips of different `media`: it is that of the one it fits best.
 
     Raises:
         UsageError: `videos` is not a folder.
@@ -67,38 +98,51 @@ def locate(dataset: Dataset, videos: Path | None = None) -> Located:
                 why=f"{folder} is not a folder",
                 fix="give the folder that the videos are in with `--videos DIR`",
             )
-    index = _build_index(folders)
     clips = [clip for split in dataset.splits for clip in split.clips]
-    found = {clip.clip_id: _ranked(files) for clip in clips if (files := index.find(clip.media))}
-    others = [clip for clip in clips if clip.clip_id not in found]
-    if others:
-        found |= _find_loosely(others, folders, index.folded(taken={files[0] for files in found.values()}))
+    matches = _match(dict.fromkeys(clip.media for clip in clips), folders, has_paths=dataset.has_paths)
+    found = {clip.clip_id: matches.files[clip.media] for clip in clips if clip.media in matches.files}
+    missing = [clip for clip in clips if clip.clip_id not in found]
     return Located(
-        paths={clip.clip_id: Path(found[clip.clip_id][0]) for clip in clips if clip.clip_id in found},
-        missing=tuple(clip.clip_id for clip in clips if clip.clip_id not in found),
+        paths={clip_id: Path(files[0]) for clip_id, files in found.items()},
+        missing=tuple(clip.clip_id for clip in missing),
         folders=tuple(folders),
         ambiguous={key: tuple(map(Path, files)) for key, files in found.items() if len(files) > 1},
+        disputed={
+            clip.clip_id: Path(matches.disputed[clip.media]) for clip in missing if clip.media in matches.disputed
+        },
     )
 
 
-def _find_loosely(clips: Sequence[DatasetClip], folders: Sequence[Path], index: _Index) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for clip in clips:
-        # A path to the file itself: absolute, outside the folders, or with an ending that no other video has.
-        direct = next((path for folder in folders if (path := folder / clip.media).is_file()), None)
-        if direct is not None:
-            found[clip.clip_id] = [str(direct)]
-            continue
-        # ActivityNet's ids begin with `v_`, the files of some copies do not.
-        for media in dict.fromkeys((clip.media, clip.media.removeprefix("v_"))):
-            files = _ranked(index.find(_folded(media)))
-            if len(files) == 1:
-                found[clip.clip_id] = files
-                break
-    return found
+def _match(media: Collection[str], folders: Sequence[Path], *, has_paths: bool) -> _Matches:
+    index = _build_index(folders, has_paths=has_paths)
+    matches = _Matches()
+    for find in (*index.ways, lambda name: _direct(name, folders)):
+        matches.add(media, find)
+    if any(name not in matches.files for name in media):
+        folded = index.folded(taken={files[0] for files in matches.files.values()})
+        matches.add(media, lambda name: _only(folded.find(_folded(name))))
+        if not has_paths:
+            # ActivityNet's ids begin with `v_`, the files of some copies do not.
+            matches.add(media, lambda name: _only(folded.find(_folded(name.removeprefix("v_")))))
+    return matches
 
 
-def _build_index(folders: Sequence[Path]) -> _Index:
+def _direct(media: str, folders: Sequence[Path]) -> Sequence[str]:
+    """A path to the file itself: absolute, outside the folders, or with an ending that no other video has."""
+    return next(((str(path),) for folder in folders if (path := folder / media).is_file()), ())
+
+
+def _only(files: Sequence[str]) -> Sequence[str]:
+    ranked = _ranked(files) if files else ()
+    return ranked if len(ranked) == 1 else ()
+
+
+def _place(file: str) -> str:
+    """The same for all ways to write a path; links stay files of their own."""
+    return os.path.abspath(file)
+
+
+def _build_index(folders: Sequence[Path], *, has_paths: bool) -> _Index:
     by_path: dict[str, list[str]] = {}
     by_name: dict[str, list[str]] = {}
     for folder in folders:
@@ -108,7 +152,8 @@ def _build_index(folders: Sequence[Path]) -> _Index:
                 file = os.path.join(folder, below, name)  # noqa: PTH118  a tenth of the time of Path
                 for key in (name, stem):
                     by_path.setdefault(f"{below}/{key}" if below else key, []).append(file)
-                    by_name.setdefault(key, []).append(file)
+                    if not has_paths:
+                        by_name.setdefault(key, []).append(file)
     return _Index(by_path, by_name)
 
 

@@ -67,6 +67,7 @@ def read_manifest(root: Path) -> Dataset:
         test=splits["test"],
         video_folders=(path.parent,),
         asr_files=find_transcript_files(path.parent),
+        has_paths=True,
     )
 
 

@@ -73,6 +73,7 @@ class Verification:
     Args:
         absent: splits that the published protocol has and this copy does not.
         ambiguous: by clip id, the files that fit it equally well; the first is used.
+        disputed: by id of a missing clip, a file that fits it and is another clip's.
         num_unknown_transcripts: transcripts of clips that are in no split.
         is_decoded: whether files were opened.
     """
@@ -82,6 +83,7 @@ class Verification:
     splits: tuple[SplitVerification, ...]
     absent: tuple[SplitName, ...]
     ambiguous: Mapping[str, tuple[Path, ...]]
+    disputed: Mapping[str, Path]
     num_unknown_transcripts: int
     is_decoded: bool
 
@@ -123,6 +125,7 @@ def verify(
         ),
         absent=tuple(name for name, split in splits.items() if split is None and name in expected),
         ambiguous=located.ambiguous,
+        disputed=located.disputed,
         num_unknown_transcripts=sum(clip_id not in clip_ids for clip_id in transcripts or ()),
         is_decoded=check is not None,
     )

@@ -12,6 +12,7 @@ import pytest
 from savecli.core.errors import UsageError
 from savecli.datasets.base import Caption, Dataset, DatasetClip, Split
 from savecli.datasets.locate import locate
+from savecli.datasets.manifest import read_manifest
 from savecli.datasets.registry import DATASETS
 from tests.datasets.miniature import make_miniature
 
@@ -86,6 +87,32 @@ def test_several_files_are_told(tmp_path: Path) -> None:
     located = locate(dataset(tmp_path, ["a"]))
     assert located.ambiguous == {"a": (tmp_path / "raw/a.mp4", tmp_path / "small/a.mp4")}
     assert located.paths == {"a": tmp_path / "raw/a.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("media", "files", "found", "disputed"),
+    [
+        (["old/a.mp4", "a.mp4"], ["old/a.mp4"], {"old/a.mp4": "old/a.mp4"}, {"a.mp4": "old/a.mp4"}),
+        (["a.mp4", "a.mkv"], ["a.mkv"], {"a.mkv": "a.mkv"}, {"a.mp4": "a.mkv"}),
+        (["a.mp4", "a.mkv"], ["a.webm"], {}, {"a.mp4": "a.webm", "a.mkv": "a.webm"}),
+        (["x/a.mp4", "y/../x/a.mp4"], ["x/a.mp4", "y/b"], {"x/a.mp4": "x/a.mp4"}, {"y/../x/a.mp4": "y/../x/a.mp4"}),
+        (["aB", "Ab"], ["AB.mp4"], {}, {"aB": "AB.mp4", "Ab": "AB.mp4"}),
+    ],
+)
+def test_a_file_serves_one_video_only(
+    media: list[str], files: list[str], found: dict[str, str], disputed: dict[str, str], tmp_path: Path
+) -> None:
+    assert find(tmp_path, media, files) == found
+    located = locate(dataset(tmp_path, media))
+    assert located.disputed == {name: tmp_path / file for name, file in disputed.items()}
+
+
+def test_a_path_of_a_manifest_is_no_name(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/a.mp4").touch()
+    (tmp_path / "b.mp4").touch()
+    (tmp_path / "manifest.csv").write_text("video,caption,split\na.mp4,one,test\nv_b.mp4,two,test\n")
+    assert locate(read_manifest(tmp_path)).missing == ("a", "v_b")
 
 
 def test_links_are_followed_once(tmp_path: Path) -> None:
