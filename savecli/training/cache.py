@@ -16,6 +16,7 @@ from savecli.core.errors import MediaError, UsageError
 from savecli.datasets.base import DatasetClip
 from savecli.model.audio import AudioBranch
 from savecli.model.config import ModelConfig
+from savecli.training.cache_index import Entry
 from savecli.training.cache_keys import (
     VERSIONS,
     PartKey,
@@ -28,7 +29,7 @@ from savecli.training.cache_keys import (
     teacher_key,
     tokens_key,
 )
-from savecli.training.cache_store import PART, AnyArray, DamagedEntry, Entry, PartReader, part_folder
+from savecli.training.cache_store import PART, AnyArray, DamagedEntry, PartReader, part_folder
 from savecli.training.cache_tokens import sound_tokens, tokens_shape
 from savecli.training.files import FileSource, TaughtClip, sound_format
 from savecli.training.records import ClipArrays

@@ -5,19 +5,19 @@ index.jsonl   a line an entry, the last of a name counts
 data          the entries' bytes, one behind the other
 
 Both files only grow. An entry's line is written behind its bytes, so whatever a kill leaves unfinished is at the end,
-and is cut off by the next writer; readers pass over it.
+and is cut off by the next writer; readers pass over it. What is damaged before the end costs its own entry only.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import mmap
 import os
 import threading
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -26,39 +26,17 @@ import numpy as np
 import numpy.typing as npt
 
 from savecli.core.errors import SaveError
+from savecli.training.cache_index import Entry, aligned, index_line, read_index
 
 _log = logging.getLogger(__name__)
 
 PART, INDEX, DATA = "part.json", "index.jsonl", "data"
-# Arrays begin at multiples of this, as processors and pages like it.
-_ALIGNMENT = 64
 
 AnyArray = npt.NDArray[Any]
 
 
 class DamagedEntry(SaveError):
     """What lies on disk is not what was written."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of the index.
-
-    Args:
-        stamp: what the entry was made from; see `cache_keys.stamp_of`.
-        arrays: by name, dtype, shape and place within the entry's bytes.
-        failure: why there is nothing, "" where all is well.
-        is_dropped: the entry of this name before it counts no longer.
-    """
-
-    name: str
-    stamp: str
-    offset: int = 0
-    size_bytes: int = 0
-    crc32: int = 0
-    arrays: Mapping[str, tuple[str, tuple[int, ...], int]] | None = None
-    failure: str = ""
-    is_dropped: bool = False
 
 
 class PartReader:
@@ -70,8 +48,17 @@ class PartReader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._entries, self._index_end, self._data_end = _read_index(folder)
-        self._map = _mapped(folder / DATA)
+        data = folder / DATA
+        try:
+            self._index = read_index(folder / INDEX, data_bytes=data.stat().st_size if data.exists() else 0)
+            self._map = _mapped(data)
+        except OSError as error:
+            raise SaveError(
+                "the cache cannot be read",
+                why=f"{folder}: {(error.strerror or str(error)).lower()}",
+                fix="give yourself the right to read it, or name another with `--cache`",
+            ) from error
+        self._entries = self._index.entries
         self._checked: set[str] = set()
         self._lock = threading.Lock()
 
@@ -114,9 +101,15 @@ class PartWriter(PartReader):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._data = FileIO(folder / DATA, "a")
-        self._index = FileIO(folder / INDEX, "a")
-        self._cut()
+        self._index_end, self._data_end = self._index.end, self._index.data_end
+        try:
+            if self._index.is_damaged:
+                self._index_end = _write_index(folder, self._entries.values())
+            self._data_file = FileIO(folder / DATA, "a")
+            self._index_file = FileIO(folder / INDEX, "a")
+            self._cut()
+        except OSError as error:
+            raise _not_written(folder, error) from error
 
     def __enter__(self) -> PartWriter:
         return self
@@ -144,7 +137,7 @@ class PartWriter(PartReader):
 
     def close(self) -> None:
         """Bring everything to the disk. Raises as `add`."""
-        for file in (self._data, self._index):
+        for file in (self._data_file, self._index_file):
             if not file.closed:
                 try:
                     os.fsync(file.fileno())
@@ -154,10 +147,10 @@ class PartWriter(PartReader):
                     file.close()
 
     def _append(self, entry: Entry, blob: bytes) -> None:
-        line = _line(entry)
+        line = index_line(entry)
         try:
-            _write(self._data, blob)
-            _write(self._index, line)
+            _write(self._data_file, blob)
+            _write(self._index_file, line)
         except OSError as error:
             self._cut()
             raise _not_written(self.folder, error) from error
@@ -171,8 +164,8 @@ class PartWriter(PartReader):
 
     def _cut(self) -> None:
         """Back to what is whole."""
-        self._data.truncate(self._data_end)
-        self._index.truncate(self._index_end)
+        self._data_file.truncate(self._data_end)
+        self._index_file.truncate(self._index_end)
 
 
 def part_folder(cache: Path, name: str) -> Path | None:
@@ -214,58 +207,26 @@ def damaged_entries(part: PartReader) -> list[str]:
     return damaged
 
 
-def _read_index(folder: Path) -> tuple[dict[str, Entry], int, int]:
-    """The entries, and where what is whole ends in the index and in the data."""
-    entries: dict[str, Entry] = {}
-    index_end = data_end = 0
-    path = folder / INDEX
-    if not path.exists():
-        return entries, 0, 0
-    size_bytes = (folder / DATA).stat().st_size if (folder / DATA).exists() else 0
-    with path.open("rb") as file:
-        for line in file:
-            entry = _parsed(line)
-            if entry is not None and entry.offset + entry.size_bytes > size_bytes:
-                break  # its bytes never reached the disk, nor did those behind it
-            if not line.endswith(b"\n"):
-                break
-            index_end += len(line)
-            if entry is None:
-                _log.warning("%s: a line cannot be read; its entry will be made anew", path)
-                continue
-            data_end = max(data_end, entry.offset + entry.size_bytes)
-            if entry.is_dropped:
-                entries.pop(entry.name, None)
-            else:
-                entries[entry.name] = entry
-    return entries, index_end, data_end
-
-
-def _line(entry: Entry) -> bytes:
-    """`["name", "stamp", offset, size, crc32, {array: [dtype, shape, place]}, "failure", dropped]`"""
-    row = [entry.name, entry.stamp, entry.offset, entry.size_bytes, entry.crc32, entry.arrays or {}, entry.failure]
-    return json.dumps([*row, entry.is_dropped], separators=(",", ":")).encode() + b"\n"
-
-
-def _parsed(line: bytes) -> Entry | None:
-    try:
-        name, stamp, offset, size_bytes, crc32, arrays, failure, is_dropped = json.loads(line)
-        places = {key: (str(dtype), tuple(shape), int(at)) for key, (dtype, shape, at) in arrays.items()}
-        return Entry(name, stamp, int(offset), int(size_bytes), int(crc32), places, failure, bool(is_dropped))
-    except (ValueError, TypeError, AttributeError):
-        return None
-
-
 def _packed(arrays: Mapping[str, AnyArray]) -> tuple[bytes, dict[str, tuple[str, tuple[int, ...], int]]]:
     """All arrays in one, each where processors like it, and where each is."""
     blob, places = bytearray(), {}
     for name, array in arrays.items():
-        blob += bytes(-len(blob) % _ALIGNMENT)
         places[name] = (array.dtype.str, array.shape, len(blob))
         blob += np.ascontiguousarray(array).tobytes()
-    if blob:
-        blob += bytes(-len(blob) % _ALIGNMENT)
+        blob += bytes(aligned(len(blob)) - len(blob))
     return bytes(blob), places
+
+
+def _write_index(folder: Path, entries: Iterable[Entry]) -> int:
+    """Put an index of these entries in the place of the one there is, whole or not at all; returns its bytes."""
+    text = b"".join(map(index_line, entries))
+    part = folder / f".{INDEX}.{os.getpid()}"
+    with part.open("wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(folder / INDEX)
+    return len(text)
 
 
 def _mapped(path: Path) -> mmap.mmap | bytes:
@@ -276,10 +237,12 @@ def _mapped(path: Path) -> mmap.mmap | bytes:
 
 
 def _not_written(folder: Path, error: OSError) -> SaveError:
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    do = "free some space" if is_full else "give yourself the right to write there, or name another with `--cache`"
     return SaveError(
         "the cache cannot be written",
         why=f"{folder}: {(error.strerror or str(error)).lower()}",
-        fix="free some space, then run the same command again; every clip prepared so far is kept",
+        fix=f"{do}, then run the same command again; every clip prepared so far is kept",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import resource
 import shutil
@@ -126,6 +127,41 @@ def test_a_broken_line_costs_its_own_entry_only(tmp_path):
     reader = PartReader(folder)
     assert reader.entry("b") is None
     assert (own(reader, "a"), own(reader, "c")) == (ord("a"), ord("c"))
+
+
+@pytest.mark.parametrize("damage", [(b",512,512,", b",912,512,"), (b"[2,5,30]", b"[2,5,20]"), (b"b@", b"c@")])
+def test_a_damaged_digit_costs_its_own_entry_only(tmp_path, damage):
+    folder = part(tmp_path)
+    fill(folder, "abcd")
+    lines = (folder / INDEX).read_bytes().splitlines(keepends=True)
+    assert damage[0] in lines[1]
+    (folder / INDEX).write_bytes(lines[0] + lines[1].replace(*damage) + lines[2] + lines[3])
+    assert PartReader(folder).entry("b") is None
+    fill(folder, "b")
+    assert [own(PartReader(folder), name) for name in "abcd"] == [ord(name) for name in "abcd"]
+    assert len((folder / INDEX).read_bytes().splitlines()) == 4  # nothing damaged is left to be believed later
+
+
+def test_lines_of_older_caches_have_no_checksum(tmp_path):
+    folder = part(tmp_path)
+    fill(folder, "abc")
+    lines = [json.loads(line)[:-1] for line in (folder / INDEX).read_bytes().splitlines()]
+    lines[1][5]["pixels"][1] = [90, 5, 30]
+    (folder / INDEX).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    reader = PartReader(folder)
+    assert reader.entry("b") is None
+    assert [own(reader, name) for name in "ac"] == [ord(name) for name in "ac"]
+
+
+def test_what_cannot_be_opened_is_told(tmp_path):
+    folder = part(tmp_path)
+    (folder / DATA).symlink_to(tmp_path / "gone" / DATA)
+    with pytest.raises(SaveError, match="the cache cannot be written") as raised:
+        PartWriter(folder)
+    assert raised.value.fix.startswith("give yourself the right to write there")
+    (folder / INDEX).mkdir()
+    with pytest.raises(SaveError, match="the cache cannot be read"):
+        PartReader(folder)
 
 
 def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path):
