@@ -291,7 +291,7 @@ def _split_lines(split: SplitVerification, *, is_decoded: bool) -> Iterator[str]
     for reason, names in reasons.items():
         yield f"    cannot be decoded: {_some(names)}: {reason}"
     for reason, number in split.dropped.items():
-        yield f"    left out: {number} × {reason}"
+        yield f"    left out: {number} × {reason}: {_some(tuple(dict.fromkeys(split.dropped_names[reason])))}"
     if split.duplicate_captions:
         yield f"    captions that tell of several clips: {len(split.duplicate_captions)}; their ranks tie"
     for text in split.mismatches:

@@ -7,7 +7,7 @@ from pathlib import Path
 from savecli.datasets.base import Dataset
 from savecli.datasets.endings import without_ending
 from savecli.datasets.files import find_file, kind_of, need_file, read_json, wrong_content
-from savecli.datasets.splits import EMPTY_CAPTION, Listing, build_dataset
+from savecli.datasets.splits import Listing, build_dataset, dropped_sentences, paragraphs
 
 _IDS = "a list of ids: [v_…]"
 _PARAGRAPHS = "{v_id: {duration, timestamps, sentences}}"
@@ -34,9 +34,7 @@ def _listing(root: Path, name: str, ids_name: str, captions_name: str) -> Listin
         raise wrong_content(path, line=None, expected=_PARAGRAPHS, found=kind_of(value))
     sentences = {without_ending(key): _sentences(path, key, entry) for key, entry in value.items()}
     ids = _read_ids(ids_path) if ids_path else list(sentences)
-    paragraphs = {clip_id: [" ".join(filter(None, texts))] for clip_id, texts in sentences.items() if any(texts)}
-    num_empty = sum(texts.count("") for texts in sentences.values())
-    return Listing(name, ids, paragraphs, dropped={EMPTY_CAPTION: num_empty})
+    return Listing(name, ids, paragraphs(sentences), dropped=dropped_sentences(sentences, ids))
 
 
 def _read_ids(path: Path) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from savecli.core.records import Span
@@ -42,12 +42,14 @@ class Split:
         name: as reports print it, e.g. `test 1k-A`.
         is_grouped: whether evaluation follows the protocol of several captions a clip.
         dropped: what the annotation files hold and cannot be used, with the reason and how often: `empty caption`.
+        dropped_names: that by name, by reason: ids of clips or lines of the file, each as often as it counts.
     """
 
     name: str
     clips: tuple[DatasetClip, ...]
     is_grouped: bool = False
     dropped: Mapping[str, int] | None = None
+    dropped_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def num_captions(self) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from savecli.datasets.base import Dataset
 from savecli.datasets.endings import without_ending
 from savecli.datasets.files import find_file, kind_of, need_file, read_json, read_split_file, wrong_content
-from savecli.datasets.splits import EMPTY_CAPTION, UNKNOWN_CLIP, Listing, build_dataset
+from savecli.datasets.splits import Listing, build_dataset, dropped_sentences, paragraphs
 
 _EXPECTED = "[{video, description}]"
 
@@ -42,13 +41,8 @@ def _listing(root: Path, split: str) -> Listing | None:
         media.setdefault(clip_id, video)
         sentences.setdefault(clip_id, []).append(sentence)
     ids = read_split_file(names).ids if names else tuple(sentences)
-    listed = set(ids)
-    dropped: Counter[str] = Counter()
-    for clip_id, texts in sentences.items():
-        dropped[UNKNOWN_CLIP] += 0 if clip_id in listed else len(texts)
-        dropped[EMPTY_CAPTION] += texts.count("")
-    paragraphs = {clip_id: [" ".join(filter(None, texts))] for clip_id, texts in sentences.items() if any(texts)}
-    return Listing(f"{split} DiDeMo", ids, paragraphs, media=media, dropped=dropped)
+    dropped = dropped_sentences(sentences, ids)
+    return Listing(f"{split} DiDeMo", ids, paragraphs(sentences), media=media, dropped=dropped)
 
 
 def _entry(path: Path, number: int, entry: object) -> tuple[str, str]:

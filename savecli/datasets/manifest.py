@@ -23,7 +23,7 @@ from savecli.datasets.files import (
     read_text,
     wrong_content,
 )
-from savecli.datasets.splits import EMPTY_CAPTION, NO_CAPTION
+from savecli.datasets.splits import EMPTY_CAPTION, NO_CAPTION, new_split
 
 _NAMES = ("manifest.jsonl", "manifest.csv", "manifest.tsv")
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test"}
@@ -51,7 +51,8 @@ def read_manifest(root: Path) -> Dataset:
     names of the splits say so. A split that nothing falls into is None.
 
     Raises:
-        UsageError: a row is wrong (it is named), or the same clip is in two splits or has two ids.
+        UsageError: a row is wrong (it is named), the same clip is in two splits or has two ids, or a split has blank
+            captions only.
     """
     path = _manifest_path(root)
     entries = [_entry(row) for row in (_jsonl_rows(path) if path.suffix.lower() == ".jsonl" else _csv_rows(path))]
@@ -193,23 +194,20 @@ def _span_mark(span: Span | None) -> str:
 
 
 def _build_split(name: str, clips: Mapping[str, Sequence[_Entry]], *, is_hashed: bool) -> Split | None:
-    dropped: Counter[str] = Counter()
-    built: list[DatasetClip] = []
-    for clip_id, group in clips.items():
-        first = group[0]
-        if (first.split or hash_split(first.video)) != name:
-            continue
-        captions = tuple(entry.caption for entry in group if entry.caption.text)
-        dropped[EMPTY_CAPTION] += len(group) - len(captions)
-        if captions:
-            built.append(DatasetClip(clip_id, captions, media=first.video, span=first.span))
-        else:
-            dropped[NO_CAPTION] += 1
-    if not built:
+    own = {clip_id: group for clip_id, group in clips.items() if (group[0].split or hash_split(group[0].video)) == name}
+    if not own:
         return None
-    return Split(
-        name=f"{name} by hash 80/10/10" if is_hashed else name,
-        clips=tuple(built),
-        is_grouped=any(len(clip.captions) > 1 for clip in built),
-        dropped={reason: count for reason, count in dropped.items() if count},
-    )
+    dropped: dict[str, list[str]] = {EMPTY_CAPTION: [], NO_CAPTION: []}
+    built: list[DatasetClip] = []
+    for clip_id, group in own.items():
+        captions = tuple(entry.caption for entry in group if entry.caption.text)
+        dropped[EMPTY_CAPTION] += [f"line {entry.row.line}" for entry in group if not entry.caption.text]
+        if captions:
+            built.append(DatasetClip(clip_id, captions, media=group[0].video, span=group[0].span))
+        else:
+            dropped[NO_CAPTION].append(clip_id)
+    if not built:
+        row = next(iter(own.values()))[0].row
+        expected = f"a caption for at least one clip of the split {name}"
+        raise wrong_content(row.path, line=row.line, expected=expected, found="blank ones only")
+    return new_split(f"{name} by hash 80/10/10" if is_hashed else name, built, dropped)

@@ -8,7 +8,7 @@ from pathlib import Path
 from savecli.datasets.base import Dataset
 from savecli.datasets.captions import CaptionFile, read_caption_file
 from savecli.datasets.files import find_file, need_file, read_captioned_table, read_split_file
-from savecli.datasets.splits import Listing, build_dataset, num_unknown_captions
+from savecli.datasets.splits import Listing, build_dataset, unknown_captions
 
 _CAPTIONS = "MSRVTT_data.json"
 _VIDEO_FOLDERS = ("MSRVTT_Videos", "MSRVTT_videos", "TrainValVideo", "TestVideo")
@@ -52,7 +52,7 @@ def read_msrvtt_7k(root: Path) -> Dataset:
         val=listed["val"],
         test=listed["test"],
         video_folders=_VIDEO_FOLDERS,
-        num_unknown=num_unknown_captions(file.captions, known),
+        unknown=unknown_captions(file.captions, known),
     )
 
 
@@ -74,7 +74,7 @@ def _with_1ka(root: Path, name: str, train_name: str, train_ids: Sequence[str] |
         train=train,
         test=test,
         video_folders=_VIDEO_FOLDERS,
-        num_unknown=num_unknown_captions(file.captions, known),
+        unknown=unknown_captions(file.captions, known),
     )
 
 

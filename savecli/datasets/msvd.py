@@ -11,7 +11,7 @@ from typing import Any
 from savecli.datasets.base import Dataset
 from savecli.datasets.captions import read_caption_file
 from savecli.datasets.files import find_file, kind_of, need_file, read_split_file, wrong_content
-from savecli.datasets.splits import Listing, build_dataset, num_unknown_captions
+from savecli.datasets.splits import Listing, build_dataset, unknown_captions
 
 _CAPTIONS = ("captions_msvd.json", "raw-captions.pkl")
 # A pickle that names any other class or function could run anything.
@@ -34,7 +34,7 @@ def read_msvd(root: Path) -> Dataset:
         val=listings.get("val"),
         test=listings.get("test"),
         video_folders=("YouTubeClips", "MSVD_Videos"),
-        num_unknown=num_unknown_captions(captions, known),
+        unknown=unknown_captions(captions, known),
     )
 
 

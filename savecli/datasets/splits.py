@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Listing:
             may be held out to choose by.
         has_one_caption: a clip's first sentence counts only, as in splits that are ranked by the diagonal.
         media: what a clip's file is found by, where it is not its id.
-        dropped: what the reader itself could not use.
+        dropped: what the reader itself could not use: ids by reason, each as often as it counts.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Listing:
     is_grouped: bool = False
     has_one_caption: bool = False
     media: Mapping[str, str] = field(default_factory=dict)
-    dropped: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def build_dataset(
@@ -51,7 +51,7 @@ def build_dataset(
     val: Listing | None = None,
     test: Listing | None = None,
     video_folders: Sequence[str] = (),
-    num_unknown: int = 0,
+    unknown: Sequence[str] = (),
 ) -> Dataset:
     """The dataset of these lists.
 
@@ -59,7 +59,7 @@ def build_dataset(
 
     Args:
         video_folders: what copies of this dataset call the folder of its videos, beside `videos` and the like.
-        num_unknown: captions of clips that no list names; counted with the first split.
+        unknown: ids of clips that no list names, once for each caption; counted with the first split.
 
     Raises:
         UsageError: there is no split at all, or one comes out without clips.
@@ -75,7 +75,7 @@ def build_dataset(
     taken: set[str] = set()
     for listing in reversed(listings):
         is_first = listing is listings[0]
-        splits[listing.name] = _build_split(listing, taken=taken, num_unknown=num_unknown if is_first else 0)
+        splits[listing.name] = _build_split(listing, taken=taken, unknown=unknown if is_first else ())
         taken |= {clip.clip_id for clip in splits[listing.name].clips}
     return Dataset(
         name=name,
@@ -98,30 +98,63 @@ def find_video_folders(root: Path, names: Sequence[str]) -> tuple[Path, ...]:
     return tuple(folders) or (root,)
 
 
-def num_unknown_captions(captions: Mapping[str, Sequence[str]], known: Collection[str]) -> int:
-    """How many captions tell of clips that are not among the known ones."""
-    return sum(len(sentences) for clip_id, sentences in captions.items() if clip_id not in known)
+def unknown_captions(captions: Mapping[str, Sequence[str]], known: Collection[str]) -> tuple[str, ...]:
+    """Ids that are not among the known ones, once for each of their captions."""
+    return tuple(clip_id for clip_id, sentences in captions.items() if clip_id not in known for _ in sentences)
 
 
-def _build_split(listing: Listing, *, taken: Collection[str], num_unknown: int) -> Split:
-    dropped = Counter(listing.dropped)
-    dropped[UNKNOWN_CLIP] += num_unknown
+def paragraphs(sentences: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The sentences of each clip joined to its one caption; without clips that have none but empty ones."""
+    return {clip_id: [" ".join(filter(None, texts))] for clip_id, texts in sentences.items() if any(texts)}
+
+
+def dropped_sentences(sentences: Mapping[str, Sequence[str]], listed: Iterable[str]) -> dict[str, list[str]]:
+    """What no paragraph of a listed clip can use, as `dropped` of a listing."""
+    known = set(listed)
+    return {
+        UNKNOWN_CLIP: list(unknown_captions(sentences, known)),
+        EMPTY_CAPTION: [clip_id for clip_id, texts in sentences.items() for text in texts if not text],
+    }
+
+
+def new_split(
+    name: str, clips: Iterable[DatasetClip], dropped: Mapping[str, Sequence[str]], *, is_grouped: bool = False
+) -> Split:
+    """The split of these clips, grouped also where one has several captions.
+
+    Args:
+        dropped: names of what cannot be used, by reason.
+    """
+    names = {reason: tuple(those) for reason, those in dropped.items() if those}
+    its_clips = tuple(clips)
+    return Split(
+        name,
+        its_clips,
+        is_grouped=is_grouped or any(len(clip.captions) > 1 for clip in its_clips),
+        dropped={reason: len(those) for reason, those in names.items()},
+        dropped_names=names,
+    )
+
+
+def _build_split(listing: Listing, *, taken: Collection[str], unknown: Sequence[str]) -> Split:
+    dropped = defaultdict(list, {reason: list(names) for reason, names in listing.dropped.items()})
+    dropped[UNKNOWN_CLIP] += unknown
     clips: dict[str, DatasetClip] = {}
     for clip_id in listing.ids:
         if clip_id in clips:
-            dropped[REPEATED_ID] += 1
+            dropped[REPEATED_ID].append(clip_id)
             continue
         if clip_id in taken:
-            dropped[OTHER_SPLIT] += 1
+            dropped[OTHER_SPLIT].append(clip_id)
             continue
         sentences = [sentence.strip() for sentence in listing.captions.get(clip_id, ())]
         captions = [Caption(sentence) for sentence in sentences if sentence]
-        dropped[EMPTY_CAPTION] += len(sentences) - len(captions)
+        dropped[EMPTY_CAPTION] += [clip_id] * (len(sentences) - len(captions))
         if not captions:
-            dropped[NO_CAPTION] += 1
+            dropped[NO_CAPTION].append(clip_id)
             continue
         if listing.has_one_caption:
-            dropped[FURTHER_CAPTION] += len(captions) - 1
+            dropped[FURTHER_CAPTION] += [clip_id] * (len(captions) - 1)
             captions = captions[:1]
         clips[clip_id] = DatasetClip(clip_id, tuple(captions), media=listing.media.get(clip_id, clip_id))
     if not clips:
@@ -131,6 +164,4 @@ def _build_split(listing: Listing, *, taken: Collection[str], num_unknown: int) 
             why=f"none of its {len(listing.ids)} ids{first}, has a caption in the annotation files",
             fix="compare the ids of its list with those of the captions; both must come from one release",
         )
-    counts = {reason: count for reason, count in dropped.items() if count}
-    is_grouped = listing.is_grouped or any(len(clip.captions) > 1 for clip in clips.values())
-    return Split(listing.name, tuple(clips.values()), is_grouped=is_grouped, dropped=counts)
+    return new_split(listing.name, clips.values(), dropped, is_grouped=listing.is_grouped)

@@ -7,7 +7,7 @@ from pathlib import Path
 from savecli.datasets.base import Dataset
 from savecli.datasets.captions import read_caption_file
 from savecli.datasets.files import find_file, need_file, read_split_file
-from savecli.datasets.splits import Listing, build_dataset, num_unknown_captions
+from savecli.datasets.splits import Listing, build_dataset, unknown_captions
 
 _CAPTIONS = ("ref_captions.json", "VATEX_data.json", "vatex_data.json")
 
@@ -34,5 +34,5 @@ def read_vatex(root: Path) -> Dataset:
         val=listings.get("val"),
         test=listings.get("test"),
         video_folders=("VATEX_videos", "vatex_videos", "clips"),
-        num_unknown=num_unknown_captions(captions, known),
+        unknown=unknown_captions(captions, known),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from savecli.core.records import Span
 from savecli.datasets.base import Dataset, Split
 from savecli.datasets.expected import EXPECTED, ExpectedSplit, SplitName
 from savecli.datasets.locate import Located
+from savecli.datasets.splits import NO_CAPTION
 
 Check = Callable[[Path, Span | None], str | None]
 # A file, and the part of it that a clip is; None is all of it.
@@ -26,7 +27,7 @@ class SplitVerification:
         name: as reports print it.
         missing: ids of the clips whose file is not there.
         undecodable: by clip id, why its part of a file cannot be used; empty where files were not opened.
-        dropped: as of `Split`.
+        dropped, dropped_names: as of `Split`.
         duplicate_captions: sentences, in lower case, that tell of several clips, with their ids: each makes ties
             of ranks. Empty for train, where nothing is ranked.
         num_with_transcript: clips with words said in them; None where no transcripts were given.
@@ -41,6 +42,7 @@ class SplitVerification:
     undecodable: Mapping[str, str]
     num_captions: int
     dropped: Mapping[str, int]
+    dropped_names: Mapping[str, Sequence[str]]
     duplicate_captions: Mapping[str, tuple[str, ...]]
     num_with_transcript: int | None
     expected: ExpectedSplit | None
@@ -89,9 +91,10 @@ class Verification:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every clip of every split can be used and the splits are those that were published."""
+        """Whether every clip that is listed for a split can be used, and the splits are those that were published."""
         return not self.absent and all(
-            split.num_usable == split.num_clips and not split.mismatches for split in self.splits
+            split.num_usable == split.num_clips and not split.mismatches and NO_CAPTION not in split.dropped
+            for split in self.splits
         )
 
 
@@ -169,6 +172,7 @@ def _verify_split(
         undecodable={clip_id: reasons[part] for clip_id, part in parts.items() if part in reasons},
         num_captions=split.num_captions,
         dropped=dict(split.dropped or {}),
+        dropped_names=dict(split.dropped_names),
         duplicate_captions={} if kind == "train" else _duplicates(captions),
         num_with_transcript=None if transcripts is None else sum(bool(transcripts.get(clip_id)) for clip_id in ids),
         expected=expected,

@@ -10,7 +10,9 @@ import pytest
 from savecli.core.errors import UsageError
 from savecli.core.records import Span
 from savecli.datasets.base import Dataset
+from savecli.datasets.locate import Located
 from savecli.datasets.manifest import hash_split, read_manifest
+from savecli.datasets.verify import verify
 
 
 def manifest(folder: Path, text: str, name: str = "manifest.csv") -> Dataset:
@@ -80,7 +82,9 @@ def test_empty_captions_are_counted(tmp_path: Path) -> None:
     dataset = manifest(tmp_path, "video,caption,split\na.mp4,one,train\na.mp4, ,train\nb.mp4,,train\n")
     assert dataset.train is not None
     assert dataset.train.dropped == {"empty caption": 2, "clip without caption": 1}
+    assert dataset.train.dropped_names == {"empty caption": ("line 3", "line 4"), "clip without caption": ("b",)}
     assert len(dataset.train.clips) == 1
+    assert not verify(dataset, Located({"a": tmp_path}, ())).is_complete
 
 
 @pytest.mark.parametrize(
@@ -88,6 +92,8 @@ def test_empty_captions_are_counted(tmp_path: Path) -> None:
     [
         ("video,text\na.mp4,one\n", "line 1: expected a header with video, caption; found video, text"),
         ("video,caption\n", "line 1: expected a row for each caption; found no rows"),
+        ("video,caption\na.mp4, \n", "line 2: expected a caption for at least one clip of the split .*; found blank"),
+        ("video,caption,split\na,one,train\nb, ,test\n", "line 3: expected a caption for at least one .* split test"),
         ("video,caption\n,one\n", "line 2: expected a path as `video`; found nothing"),
         (
             "video,caption,split\na,one,train\nb,two,tets\n",

@@ -236,4 +236,14 @@ def test_paragraphs_count_their_empty_sentences(sample) -> None:
     path.write_text(json.dumps(value))
     test = split(read(root).test)
     assert test.dropped == {"empty caption": 2, "clip without caption": 1}
+    assert test.dropped_names == {"empty caption": tuple(ids[:2]), "clip without caption": (ids[1],)}
     assert texts(test)[ids[0]] == ["A teacher explains how tides come about."]
+
+
+def test_paragraphs_of_unlisted_clips_are_counted(sample) -> None:
+    root = sample("activitynet")
+    path = root / "train_ids.json"
+    unlisted, *ids = json.loads(path.read_text())
+    path.write_text(json.dumps(ids))
+    train = split(read(root).train)
+    assert train.dropped_names == {"caption of an unknown clip": (unlisted, unlisted)}
