@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from savecli.archive.hashing import sample_hash
 from savecli.archive.plan import Todo
+from savecli.core.hashing import sample_hash
 from savecli.transcript.sidecar import find_sidecars
 
 log = logging.getLogger(__name__)

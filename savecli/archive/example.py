@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from savecli.archive.hashing import content_hash
 from savecli.archive.paths import stored_path
 from savecli.archive.schema import ClipRow
 from savecli.archive.speech import SpeechTrack
 from savecli.archive.store import Archive
 from savecli.archive.tables import sql_in
 from savecli.core.errors import MediaError, UsageError
+from savecli.core.hashing import content_hash
 from savecli.core.records import AudioStream, ClipInput, InputNeeds, Span, VideoInfo
 from savecli.features.inputs import read_clip_waveform
 from savecli.media.audio import Waveform

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from savecli.archive.hashing import content_hash, sample_hash
 from savecli.archive.paths import real_path, stored_path
 from savecli.archive.schema import FailureRow, VideoRow
+from savecli.core.hashing import content_hash, sample_hash
 from savecli.core.records import Scan, VideoFile
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from savecli.archive.analyzer import title_words
-from savecli.archive.hashing import content_hash, sample_hash
 from savecli.archive.paths import stored_path
 from savecli.archive.plan import Todo
 from savecli.archive.schema import ClipRow, VideoRow
 from savecli.archive.speech import SpeechTrack
 from savecli.core.errors import MediaError
+from savecli.core.hashing import content_hash, sample_hash
 from savecli.core.records import ClipInput, Frame, InputNeeds, Span, Transcript, VideoInfo
 from savecli.media.clips import SoundTrack, read_clips
 from savecli.media.frames import read_frames

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from savecli.archive.hashing import content_hash, sample_hash
 from savecli.archive.plan import IndexPlan, plan_index
 from savecli.archive.schema import FailureRow, VideoRow
+from savecli.core.hashing import content_hash, sample_hash
 from savecli.core.records import Scan, VideoFile
 
 
