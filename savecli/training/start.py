@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,8 +32,7 @@ _NO_PROGRESS = NoProgress()
 
 def random_model(config: ModelConfig, *, seed: int) -> SaveModel:
     """A model all of whose weights are random, the same for the same seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with _drawn_by(seed):
         return build_model(config)
 
 
@@ -65,7 +66,7 @@ def pretrained_model(
 
 
 def prepare_for_training(model: SaveModel, config: TrainConfig) -> None:
-    """Choose which weights learn, and how activations are kept."""
+    """Choose which weights learn, and how activations are kept; what it adds is the same for the same seed."""
     if config.frozen_stem:
         model.vision.freeze_stem()
         model.text.freeze_embeddings()
@@ -76,7 +77,8 @@ def prepare_for_training(model: SaveModel, config: TrainConfig) -> None:
         for layer in list(layers)[: config.frozen_layers]:
             layer.requires_grad_(False)
     if config.lora_rank:
-        add_lora(model, rank=config.lora_rank)
+        with _drawn_by(config.seed):
+            add_lora(model, rank=config.lora_rank)
     if config.logit_scale is not None:
         with torch.no_grad():
             model.logit_scale.fill_(torch.tensor(config.logit_scale).log())
@@ -94,6 +96,14 @@ def prepare_for_training(model: SaveModel, config: TrainConfig) -> None:
 def keeps_sound_tokens(model: SaveModel) -> bool:
     """Whether what the audio encoder makes of a clip never changes while training, and can be kept."""
     return model.audio is not None and not any(item.requires_grad for item in model.audio.encoder.parameters())
+
+
+@contextmanager
+def _drawn_by(seed: int) -> Iterator[None]:
+    """Random numbers inside follow from the seed; those outside do not notice."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def _tower_layers(model: SaveModel) -> list[nn.ModuleList]:

@@ -22,6 +22,7 @@ from savecli.training.loader import PairReader
 from savecli.training.loop import Parts, Scored, Watch, restored, train
 from savecli.training.lora import plain_model
 from savecli.training.order import all_pairs, num_steps
+from savecli.training.origins import origin_of
 from savecli.training.records import ClipSource, Evaluation
 from savecli.training.report import ranks_in
 from savecli.training.run_dir import Place, RunDir
@@ -109,6 +110,7 @@ def run(
     torch.manual_seed(config.train.seed)
     model.to(machine.device)
     parts = _parts(run_dir, config, model, splits, source, machine, watch, should_stop)
+    machine.workers.give_all(model.state_dict().values())  # gradients are summed, so all must begin alike
     place = restored(parts, run_dir) if is_resumed else Place()
     try:
         place = train(parts, place)
@@ -148,7 +150,7 @@ def _parts(
     settings, workers = config.train, machine.workers
     pairs = all_pairs(splits.train.clips)
     total = check_sizes(settings, splits, workers)
-    precision: Precision = settings.precision if settings.precision != "auto" else choose_precision(machine.device)
+    precision = run_precision(settings, machine.device)
 
     def evaluate() -> Scored:
         assert splits.chooses is not None
@@ -159,7 +161,8 @@ def _parts(
         notes = f"trained on {config.dataset} ({splits.train.name}), recipe {settings.recipe}, seed {settings.seed}"
         if settings.select == "peak-test":
             notes += "; its epoch was chosen by the test split, where its numbers are a peak, not an estimate"
-        save_checkpoint(plain_model(model, config.model), config.model, run_dir.best, notes=notes, replace=True)
+        plain, origin = plain_model(model, config.model), origin_of(config, precision)
+        save_checkpoint(plain, config.model, run_dir.best, notes=notes, origin=origin, replace=True)
 
     return Parts(
         config=config,
@@ -178,6 +181,11 @@ def _parts(
         should_stop=should_stop,
         num_readers=machine.num_readers,
     )
+
+
+def run_precision(settings: TrainConfig, device: torch.device) -> Precision:
+    """What a run on this device computes in."""
+    return choose_precision(device) if settings.precision == "auto" else settings.precision
 
 
 def check_sizes(settings: TrainConfig, splits: RunSplits, workers: Workers) -> int:

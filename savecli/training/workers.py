@@ -61,6 +61,16 @@ class Workers:
         for parameter, gradient in zip(summed, torch.split(flat, [item.numel() for item in summed]), strict=True):
             parameter.grad = gradient.view_as(parameter).clone()
 
+    @torch.no_grad()
+    def give_all(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Put the leader's numbers into every process's tensors."""
+        if self.size == 1:
+            return
+        for held in tensors:
+            sent = held.contiguous()
+            dist.broadcast(sent, 0)
+            held.copy_(sent)
+
     def largest(self, value: int, device: torch.device) -> int:
         """The largest of all processes' values."""
         if self.size == 1:

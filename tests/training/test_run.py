@@ -19,6 +19,7 @@ from savecli.training.config import OptimConfig, RunConfig, TrainConfig
 from savecli.training.loader import PairReader
 from savecli.training.order import all_pairs
 from savecli.training.run_dir import RunData, RunDir
+from savecli.training.start import prepare_for_training
 from savecli.training.training_run import Machine, Outcome, RunSplits, run
 from savecli.training.workers import Workers
 from tests.training.random_clips import MemorySource, random_model_of, random_split, small_config
@@ -71,16 +72,19 @@ def do_run(
     stop_after: int = 0,
     workers: Workers | None = None,
     num_clips: int = 8,
+    seed: int = 0,
 ) -> Outcome:
     run_dir, watch = RunDir(folder), Silent()
     workers = workers or Workers()
     if not is_resumed and workers.leads:
         run_dir.create(config, DATA)
     splits, source = splits_of(config, num_clips=num_clips)
+    model = random_model_of(config.model, seed=seed)
+    prepare_for_training(model, config.train)
     return run(
         run_dir,
         config,
-        random_model_of(config.model),
+        model,
         splits,
         source,
         machine=Machine(torch.device("cpu"), workers),
@@ -218,7 +222,7 @@ def test_a_full_disk_keeps_the_state_before(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
-    do_run(tmp_path / "one", a_run())
+    do_run(tmp_path / "one", a_run(lora_rank=2))
     run_two(__file__, tmp_path / "two")
     one, two = lines(tmp_path / "one"), lines(tmp_path / "two")
     assert len(one) == len(two)
@@ -233,7 +237,7 @@ def main(folder: Path) -> None:
     from savecli.training.workers import joined_workers
 
     with joined_workers(torch.device("cpu")) as workers:
-        do_run(folder, a_run(), workers=workers)
+        do_run(folder, a_run(lora_rank=2), workers=workers, seed=workers.rank)  # they must begin as the first does
 
 
 if __name__ == "__main__":

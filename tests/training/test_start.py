@@ -74,6 +74,20 @@ def test_the_seed_decides_the_start() -> None:
     assert any(not torch.equal(value, other[name]) for name, value in first.items())
 
 
+def test_the_seed_decides_the_low_rank_updates_too() -> None:
+    config = small_config("save-plus")
+    states = []
+    for seed in (1, 1, 2):
+        model = random_model(config, seed=0)
+        torch.rand(1)  # wherever the random numbers outside stand
+        prepare_for_training(model, TrainConfig(lora_rank=2, seed=seed))
+        states.append({name: value for name, value in model.state_dict().items() if ".lora_A." in name})
+    first, again, other = states
+    assert first
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
+    assert not any(torch.equal(value, other[name]) for name, value in first.items())
+
+
 @pytest.mark.parametrize(
     ("settings", "frozen", "learning"),
     [
