@@ -69,7 +69,7 @@ def verify(name: str, root: Path, videos: Path | None, asr: Path | None, decode:
     Exits with 3 when something is missing, or differs from the published splits.
     """
     from savecli.cli.clip_check import why_unusable
-    from savecli.datasets.asr import read_asr
+    from savecli.datasets.asr import read_transcripts
     from savecli.datasets.locate import locate
     from savecli.datasets.registry import find_dataset
     from savecli.datasets.verify import verify as verified
@@ -77,8 +77,7 @@ def verify(name: str, root: Path, videos: Path | None, asr: Path | None, decode:
     kind = find_dataset(name)
     dataset = kind.read(root)
     located = locate(dataset, videos)
-    files = (asr,) if asr is not None else dataset.asr_files
-    words = {key: text for path in files for key, text in read_asr(path).items()} if files else None
+    words = read_transcripts(dataset, asr)
     check = why_unusable if decode else None
     with shown_progress() as progress:
         found = verified(dataset, located, check, transcripts=words, num_threads=jobs, progress=progress)

@@ -2,19 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from savecli.core.errors import UsageError
+from savecli.datasets.base import Dataset
 from savecli.datasets.endings import without_ending
 from savecli.datasets.files import kind_of, read_json, wrong_content
 
 _EXPECTED = '[{"key": "video0.wav", "text": "…"}] or {"video0": "…"}'
 
 
-def read_asr(path: Path) -> dict[str, str]:
-    """What is said in each clip, by clip id: the keys without the ending of a media file.
+@dataclass(frozen=True)
+class Transcripts:
+    """What is said in the clips of a dataset.
 
-    A clip in which nothing is said is there with "". Of two entries with one key the later counts only if they agree.
+    Args:
+        texts: by clip id; a clip in which nothing is said is there with "".
+        unknown: keys that name no clip of any split.
+    """
+
+    texts: Mapping[str, str]
+    unknown: tuple[str, ...] = ()
+
+
+def read_transcripts(dataset: Dataset, file: Path | None = None) -> Transcripts | None:
+    """What the files beside a dataset, or `file` in their place, say of its clips; None where there is no file.
+
+    A key names the clip whose id it is, else the one whose id it is without the ending of a media file, else the only
+    one whose id without its own ending it is.
+
+    Raises:
+        UsageError: a file holds something else, or two texts of a clip differ, in one file or in two.
+    """
+    files = (file,) if file is not None else dataset.asr_files
+    if not files:
+        return None
+    ids = {clip.clip_id: clip.clip_id for split in dataset.splits for clip in split.clips}
+    stems = Counter(map(without_ending, ids))
+    only = {stem: clip_id for clip_id in ids if stems[stem := without_ending(clip_id)] == 1}
+    seen: dict[str, tuple[str, str, Path]] = {}
+    unknown: list[str] = []
+    for path in files:
+        for key, text in read_asr(path).items():
+            stem = without_ending(key)
+            clip_id = ids.get(key) or ids.get(stem) or only.get(stem)
+            if clip_id is None:
+                unknown.append(key)
+            elif (first := seen.setdefault(clip_id, (text, key, path)))[0] != text:
+                raise UsageError(
+                    "two transcripts of one clip differ",
+                    why=f"that of {clip_id!r} as {first[1]!r} in {first[2]} and as {key!r} in {path}",
+                    fix="keep the right one; `--asr FILE` names one file of several",
+                )
+    return Transcripts({clip_id: text for clip_id, (text, _, _) in seen.items()}, tuple(unknown))
+
+
+def read_asr(path: Path) -> dict[str, str]:
+    """What a file says, by its keys. Of two entries with one key the later counts only if they agree.
 
     Raises:
         UsageError: the file holds something else, or two entries of a key differ.
@@ -30,8 +77,8 @@ def read_asr(path: Path) -> dict[str, str]:
     for key, text in pairs:
         if text is not None and not isinstance(text, str):
             raise wrong_content(path, line=None, expected=f"a text for {key!r}", found=kind_of(text))
-        clip_id, spoken = without_ending(key), (text or "").strip()
-        if texts.setdefault(clip_id, spoken) != spoken:
+        spoken = (text or "").strip()
+        if texts.setdefault(key, spoken) != spoken:
             raise wrong_content(path, line=None, expected=f"one text for {key!r}", found="two that differ")
     return texts
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from savecli.core.progress import NoProgress, Progress
 from savecli.core.records import Span
+from savecli.datasets.asr import Transcripts
 from savecli.datasets.base import Dataset, Split
 from savecli.datasets.expected import EXPECTED, ExpectedSplit, SplitName
 from savecli.datasets.locate import Located
@@ -103,7 +104,7 @@ def verify(
     located: Located,
     check: Check | None = None,
     *,
-    transcripts: Mapping[str, str] | None = None,
+    transcripts: Transcripts | None = None,
     num_threads: int = 1,
     progress: Progress | None = None,
 ) -> Verification:
@@ -112,12 +113,10 @@ def verify(
     Args:
         check: gives the reason why a span of a file, or all of it, cannot be used, or None; called once for each,
             from `num_threads` threads. None opens no file.
-        transcripts: what is said, by clip id, as `read_asr` gives it.
     """
     reasons = _reasons(dataset, located, check, num_threads, progress or NoProgress()) if check else {}
     expected = EXPECTED.get(dataset.name, {})
     splits: dict[SplitName, Split | None] = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
-    clip_ids = {clip.clip_id for split in dataset.splits for clip in split.clips}
     return Verification(
         dataset=dataset.name,
         folders=located.folders,
@@ -129,7 +128,7 @@ def verify(
         absent=tuple(name for name, split in splits.items() if split is None and name in expected),
         ambiguous=located.ambiguous,
         disputed=located.disputed,
-        num_unknown_transcripts=sum(clip_id not in clip_ids for clip_id in transcripts or ()),
+        num_unknown_transcripts=len(transcripts.unknown) if transcripts else 0,
         is_decoded=check is not None,
     )
 
@@ -155,7 +154,7 @@ def _verify_split(
     split: Split,
     located: Located,
     reasons: Mapping[_Part, str],
-    transcripts: Mapping[str, str] | None,
+    transcripts: Transcripts | None,
     expected: ExpectedSplit | None,
 ) -> SplitVerification:
     ids = [clip.clip_id for clip in split.clips]
@@ -174,7 +173,7 @@ def _verify_split(
         dropped=dict(split.dropped or {}),
         dropped_names=dict(split.dropped_names),
         duplicate_captions={} if kind == "train" else _duplicates(captions),
-        num_with_transcript=None if transcripts is None else sum(bool(transcripts.get(clip_id)) for clip_id in ids),
+        num_with_transcript=sum(bool(transcripts.texts.get(clip_id)) for clip_id in ids) if transcripts else None,
         expected=expected,
     )
 

@@ -12,7 +12,7 @@ import torch
 
 from savecli.core.errors import UsageError
 from savecli.core.progress import NoProgress, Progress
-from savecli.datasets.asr import read_asr
+from savecli.datasets.asr import read_transcripts
 from savecli.datasets.base import Dataset, Split
 from savecli.datasets.locate import Located, locate
 from savecli.datasets.registry import find_dataset
@@ -70,11 +70,7 @@ def open_data(name: str, root: Path, *, videos: Path | None = None, asr: Path | 
             f"the first is `{next((split.clips[0].media for split in dataset.splits if split.clips), '')}`",
             fix=f"name their folder with `--videos DIR`; {kind.source}",
         )
-    files = (asr,) if asr is not None else dataset.asr_files
-    speech: dict[str, str] | None = {} if files else None
-    for path in files:
-        assert speech is not None
-        speech |= read_asr(path)
+    words = read_transcripts(dataset, asr)
     present = replace(
         dataset,
         train=_present(dataset.train, located.paths),
@@ -85,7 +81,7 @@ def open_data(name: str, root: Path, *, videos: Path | None = None, asr: Path | 
         split.name: len(split.clips) - len(here.clips)
         for split, here in zip(dataset.splits, present.splits, strict=True)
     }
-    return OpenData(present, located, num_missing, speech)
+    return OpenData(present, located, num_missing, words.texts if words else None)
 
 
 def run_splits(data: OpenData, select: Selection) -> RunSplits:

@@ -10,6 +10,7 @@ import pytest
 
 from savecli.core.progress import NoProgress
 from savecli.core.records import Span
+from savecli.datasets.asr import Transcripts
 from savecli.datasets.base import Caption, Dataset, DatasetClip, Split
 from savecli.datasets.expected import EXPECTED
 from savecli.datasets.locate import Located
@@ -32,7 +33,7 @@ def test_counts(msrvtt: Dataset) -> None:
     def check(path: Path, span: Span | None) -> str | None:
         return "no moov atom" if path.stem == "video9771" else None
 
-    transcripts = {"video9770": "hello", "video9771": "", "video123": "of no split"}
+    transcripts = Transcripts({"video9770": "hello", "video9771": ""}, unknown=("video123.wav",))
     found = verify(msrvtt, located(msrvtt, ("video0", "video7020")), check, transcripts=transcripts)
     train, test = found.splits
     assert (train.num_clips, train.num_found, train.missing) == (6, 5, ("video0",))

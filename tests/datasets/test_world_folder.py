@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from savecli.core.errors import UsageError
-from savecli.datasets.asr import read_asr
+from savecli.datasets.asr import read_transcripts
 from savecli.datasets.registry import find_dataset
 from savecli.datasets.synthetic import make_world
 from savecli.datasets.world import World, clip_frames
@@ -39,7 +39,7 @@ def test_the_folder_is_read_as_the_dataset(made):
 
 def test_its_files_hold_what_the_world_says(made):
     folder, world = made
-    texts = read_asr(folder / "asr.json")
+    texts = read_transcripts(find_dataset("synthetic").read(folder)).texts
     assert set(texts) == {clip.clip_id for clip in world.clips if clip.speech}
     for clip in world.clips:
         info = probe_video(folder / "videos" / f"{clip.clip_id}.mp4")
