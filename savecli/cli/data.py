@@ -191,7 +191,7 @@ def _request(
     hub, place = Hub(), choose_device(device)
     if checkpoint is not None:
         folder = imported_models()
-        model, config = open_checkpoint(checkpoint, hub=hub, device=place, imported=folder, progress=progress)
+        model, config, _ = open_checkpoint(checkpoint, hub=hub, device=place, imported=folder, progress=progress)
         branch = model.audio
     else:
         config = find_preset(drawn_preset(preset) if is_drawn else preset or DEFAULT_PRESET)

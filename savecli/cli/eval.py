@@ -15,6 +15,7 @@ from savecli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from savecli.metrics.ranks import TieRule
+    from savecli.model.precision import Precision
     from savecli.training.compare import Comparison
     from savecli.training.report import EvaluationReport
 
@@ -41,6 +42,7 @@ class Asked:
     plot: Path | None
     out: Path | None
     device: str
+    precision: Precision | None
     batch_size: int
 
 
@@ -75,6 +77,11 @@ class Asked:
 @click.option("--plot", type=_FILE, metavar="FILE", help="Write a recall curve and a gate histogram: .png or .svg.")
 @click.option("--out", type=_FILE, metavar="FILE.npz", help="Keep the similarities, for --compare and --checkpoint.")
 @click.option("--device", default="auto", show_default=True, help="`cpu`, `cuda`, `mps`, or what is fastest.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "medium", "bf16"]),
+    help="What products are computed in; else as in training, or what the device is fast in.",
+)
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Clips at once.")
 @click.option("--json", "form", flag_value="json", help="Print one JSON document.")
 @click.option("--csv", "form", flag_value="csv", help="Print comma-separated values.")

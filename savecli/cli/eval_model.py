@@ -5,19 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from savecli.core.errors import SaveError
-
 if TYPE_CHECKING:
     from savecli.cli.eval import Asked
     from savecli.core.progress import Progress
+    from savecli.model.checkpoint import Origin
     from savecli.training.records import Evaluation
     from savecli.training.report import Querybank
-
-_SELECTIONS = {
-    "val": "epoch chosen by validation clips",
-    "peak-test": "epoch chosen by the test split itself, as some papers do: its numbers there are too good",
-    "last": "last epoch, not chosen",
-}
 
 
 def evaluation_of(spec: str, asked: Asked, *, with_bank: bool = False) -> tuple[Evaluation, Querybank | None]:
@@ -43,6 +36,7 @@ def evaluation_of(spec: str, asked: Asked, *, with_bank: bool = False) -> tuple[
             "cache": asked.cache,
             "asr": asked.asr,
             "device": device,
+            "precision": asked.precision or _origin(spec).precision,
             "batch_size": asked.batch_size,
             "progress": progress,
         }
@@ -66,21 +60,20 @@ def _drawn_world(progress: Progress) -> Path:
 
 def selection_of(spec: str) -> str:
     """How the epoch of a run's checkpoint was chosen, and on which dataset it learned; "" where no run is known."""
-    if spec == "clip" or spec.startswith("clip:"):
-        return ""
     if spec.endswith(".npz"):
         from savecli.training.evaluation_file import read_selection
 
         return read_selection(Path(spec).expanduser())
-    from savecli.cli.models import imported_models
-    from savecli.model.open_checkpoint import checkpoint_folder
-    from savecli.training.run_dir import BEST, RunDir
+    return _origin(spec).selection
 
-    folder = checkpoint_folder(spec, imported=imported_models())
-    if folder.name != BEST:
-        return ""
-    try:
-        config, _ = RunDir(folder.parent).read_config()
-    except (SaveError, KeyError, TypeError):
-        return ""
-    return f"trained on {config.dataset}, {_SELECTIONS[config.train.select]}"
+
+def _origin(spec: str) -> Origin:
+    """What is known of the training of a model."""
+    from savecli.cli.models import imported_models
+    from savecli.model.checkpoint import Origin
+    from savecli.model.open_checkpoint import checkpoint_folder
+    from savecli.training.origins import known_origin
+
+    if spec == "clip" or spec.startswith("clip:"):
+        return Origin()
+    return known_origin(checkpoint_folder(spec, imported=imported_models()))

@@ -3,6 +3,7 @@
 config.json        the model's config
 model.safetensors  its weights, float32
 preprocess.json    how clips and texts become its inputs
+origin.json        how it was trained, where training wrote it
 README.md          the model card
 """
 
@@ -13,9 +14,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 
@@ -24,22 +25,44 @@ from savecli.model.build import build_model
 from savecli.model.clip_model import Unfilled
 from savecli.model.config import ModelConfig, config_from_json, config_json
 from savecli.model.convert import refuse_differences
+from savecli.model.precision import Precision
 from savecli.model.save_model import SaveModel
 
 CONFIG, WEIGHTS, PREPROCESS, CARD = "config.json", "model.safetensors", "preprocess.json", "README.md"
+ORIGIN = "origin.json"
 # Raise it when what a config means changes.
 FORMAT = 1
 
 
+@dataclass(frozen=True)
+class Origin:
+    """How a model came to be, as far as reports depend on it; no part of what decides its embeddings.
+
+    Args:
+        precision: what it was trained and scored in; None unknown.
+        selection: what it learned from, and how its epoch was chosen; "" unknown.
+    """
+
+    precision: Precision | None = None
+    selection: str = ""
+
+
 class Checkpoint(NamedTuple):
-    """A model in evaluation mode, and its config."""
+    """A model in evaluation mode, its config, and what is known of its training."""
 
     model: SaveModel
     config: ModelConfig
+    origin: Origin = Origin()
 
 
 def save_checkpoint(
-    model: SaveModel, config: ModelConfig, folder: Path, *, notes: str = "", replace: bool = False
+    model: SaveModel,
+    config: ModelConfig,
+    folder: Path,
+    *,
+    notes: str = "",
+    origin: Origin | None = None,
+    replace: bool = False,
 ) -> None:
     """Write the model's folder; it is there whole or not at all.
 
@@ -57,7 +80,10 @@ def save_checkpoint(
         save_file(state, part / WEIGHTS, metadata={"format": "pt"})
         write_json(part / CONFIG, {"format": FORMAT, **config_json(config)})
         write_json(part / PREPROCESS, preprocessing(config))
+        if origin is not None:
+            write_json(part / ORIGIN, asdict(origin))
         (part / CARD).write_text(_card(model, config, notes), encoding="utf-8")
+        shutil.copymode(part / CARD, part / WEIGHTS)  # safetensors makes files that only their owner can read
 
     write_folder(folder, write, replace=replace)
 
@@ -84,7 +110,25 @@ def load_checkpoint(folder: Path, *, device: torch.device | str = "cpu") -> Chec
     missing = [name for name in wanted if name not in state or name in misfits]
     refuse_differences(missing, [name for name in state if name not in wanted], str(folder / WEIGHTS))
     model.load_state_dict(state)
-    return Checkpoint(model.to(device).eval(), config)
+    return Checkpoint(model.to(device).eval(), config, read_origin(folder))
+
+
+def read_origin(folder: Path) -> Origin:
+    """What training kept of a checkpoint's making; all unknown where it kept nothing.
+
+    Raises:
+        WeightsError: the file is damaged.
+    """
+    path = folder / ORIGIN
+    try:
+        origin = Origin(**json.loads(path.read_text(encoding="utf-8")))
+        if origin.precision not in (None, *get_args(Precision)):
+            raise ValueError(f"no precision `{origin.precision}`")
+    except FileNotFoundError:
+        return Origin()
+    except (OSError, ValueError, TypeError) as error:
+        raise WeightsError(f"cannot read {path}", why=str(error), fix="copy the folder again, or delete it") from error
+    return origin
 
 
 def read_config(folder: Path) -> ModelConfig:

@@ -46,6 +46,7 @@ class Comparison:
 
     Args:
         selections: how the epoch of each was chosen; "" unknown.
+        precisions: what each computed in; "" unknown.
     """
 
     dataset: str
@@ -56,6 +57,7 @@ class Comparison:
     ties: TieRule
     names: tuple[str, str]
     selections: tuple[str, str]
+    precisions: tuple[str, str]
     differences: tuple[Difference, ...]
 
 
@@ -113,6 +115,7 @@ def compare(
         ties=ties,
         names=names,
         selections=selections,
+        precisions=(first.precision, second.precision),
         differences=tuple(differences),
     )
 

@@ -89,6 +89,7 @@ def evaluate_split(
         num_missing=num_missing + len(split.clips) - len(held.clips),
         dropped=dict(split.dropped or {}),
         gates={signal: np.concatenate(rows) for signal, rows in held.gates.items()},
+        precision=precision,
     )
 
 

@@ -63,6 +63,7 @@ class Evaluation:
         dropped: what the annotation files hold of the split and cannot be used, with the reason and how often.
         gates: by signal (`audio`, `speech`), `(V, layers, 2)` float32: how far each fusion layer let it in, by
             attention and by feed-forward; NaN for clips without the signal.
+        precision: what the model computed in; "" unknown.
     """
 
     dataset: str
@@ -78,6 +79,7 @@ class Evaluation:
     num_missing: int
     gates: Mapping[str, npt.NDArray[np.float32]]
     dropped: Mapping[str, int] = field(default_factory=dict)
+    precision: str = ""
 
 
 def dropped_text(dropped: Mapping[str, int] | None) -> str:

@@ -47,6 +47,7 @@ class About:
         num_repeated_captions: captions whose text stands before in the split, which tie in the reverse direction.
         selection: how the epoch was chosen; "" unknown.
         checkpoint: what was scored, as the user named it; "" unknown.
+        precision: what the model computed in; "" unknown.
     """
 
     dataset: str
@@ -62,6 +63,7 @@ class About:
     selection: str = ""
     checkpoint: str = ""
     dropped: Mapping[str, int] = field(default_factory=dict)
+    precision: str = ""
 
 
 class RowName(NamedTuple):
@@ -272,4 +274,5 @@ def _about(evaluation: Evaluation, ties: TieRule, selection: str, checkpoint: st
         selection=selection,
         checkpoint=checkpoint,
         dropped=evaluation.dropped,
+        precision=evaluation.precision,
     )

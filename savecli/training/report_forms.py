@@ -42,7 +42,7 @@ def facts_of(report: EvaluationReport) -> tuple[str, ...]:
         f"{about.dataset} · {about.split} · gallery of {clips} clips · {captions} captions, {protocol}",
         f"{_share('with audio', about.num_with_audio, clips)} · {_share('with speech', about.num_with_speech, clips)}"
         f" · {missing}",
-        f"ties {_TIES[about.ties]}" + _repeated(about.num_repeated_captions),
+        f"ties {_TIES[about.ties]}" + _repeated(about.num_repeated_captions) + _computed(about.precision),
     ]
     if about.dropped:
         lines.insert(2, f"of the annotations left out: {dropped_text(about.dropped)}")
@@ -61,8 +61,10 @@ def report_tables(report: EvaluationReport) -> tuple[TextTable, ...]:
 def comparison_facts(comparison: Comparison) -> tuple[str, ...]:
     """Lines that must stand beside a comparison."""
     systems = (
-        f"{letter} = {name}" + (f" · selection: {selection}" if selection else "")
-        for letter, name, selection in zip("AB", comparison.names, comparison.selections, strict=True)
+        f"{letter} = {name}{_computed(precision)}" + (f" · selection: {selection}" if selection else "")
+        for letter, name, precision, selection in zip(
+            "AB", comparison.names, comparison.precisions, comparison.selections, strict=True
+        )
     )
     missing = f" · {comparison.num_missing} clips of the split are missing" if comparison.num_missing else ""
     return (
@@ -135,6 +137,7 @@ def comparison_csv(comparison: Comparison) -> str:
     facts = asdict(comparison)
     first, second = facts.pop("names")
     facts["selection_a"], facts["selection_b"] = facts.pop("selections")
+    facts["precision_a"], facts["precision_b"] = facts.pop("precisions")
     facts.pop("differences")
     return _csv([{**facts, "a": first, "b": second, **_flat_difference(item)} for item in comparison.differences])
 
@@ -258,6 +261,10 @@ def _percent(part: int, whole: int) -> str:
 
 def _repeated(number: int) -> str:
     return f" · {number} captions repeat another's text" if number else ""
+
+
+def _computed(precision: str) -> str:
+    return f" · computed in {precision}" if precision else ""
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

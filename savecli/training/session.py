@@ -19,7 +19,7 @@ from savecli.datasets.registry import find_dataset
 from savecli.model.audio import AudioBranch
 from savecli.model.checkpoint import Checkpoint
 from savecli.model.config import ModelConfig
-from savecli.model.precision import choose_precision
+from savecli.model.precision import Precision, choose_precision
 from savecli.model.teachers import file_teacher
 from savecli.training.cache import CacheSource
 from savecli.training.config import Selection
@@ -140,6 +140,7 @@ def evaluate_checkpoint(
     cache: Path | None = None,
     asr: Path | None = None,
     device: torch.device,
+    precision: Precision | None = None,
     batch_size: int = 32,
     progress: Progress = _NO_PROGRESS,
     changed: Callable[[Split, Dataset], Split] = lambda split, _: split,
@@ -147,6 +148,7 @@ def evaluate_checkpoint(
     """A split of a dataset scored by a model.
 
     Args:
+        precision: None is what the model was trained in, or where that is unknown what the device is fast in.
         changed: what is scored in the place of the split.
 
     Raises:
@@ -168,7 +170,7 @@ def evaluate_checkpoint(
         ),
         dataset=name,
         device=device,
-        precision=choose_precision(device),
+        precision=precision or checkpoint.origin.precision or choose_precision(device),
         batch_size=batch_size,
         num_missing=data.num_missing[chosen.name],
         progress=progress,

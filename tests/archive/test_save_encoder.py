@@ -164,7 +164,7 @@ def test_queries_are_captions_however_short(folders):
 
 @pytest.mark.parametrize("preset", ["save-plus", "save-h"])
 def test_the_exact_score_is_the_models_own(folders, preset, rng):
-    model, config = load_checkpoint(folders[preset])
+    model, config, _ = load_checkpoint(folders[preset])
     scoring = resolve_encoder(str(folders[preset]), hub=OFFLINE).checkpoint.scoring
     assert scoring.kind == config.scoring
     numbers = [4, 1, 3, 2]

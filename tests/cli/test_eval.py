@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from savecli.model.checkpoint import save_checkpoint
+from savecli.model.checkpoint import Origin, save_checkpoint
 from savecli.training.config import RunConfig, Selection, TrainConfig
 from savecli.training.run_dir import RunData, RunDir
 from tests.cli.test_eval_archive import refused, run
@@ -117,6 +117,18 @@ def test_clip_is_a_checkpoint_like_any_other(world: Path, tmp_path: Path) -> Non
     assert "text to video" in result.stdout
 
 
+def test_the_precision_is_that_of_training_unless_another_is_asked_for_and_is_said(world: Path, tmp_path: Path) -> None:
+    config = small_config("save-plus")
+    save_checkpoint(random_model_of(config), config, tmp_path / "trained", origin=Origin("fp32", "trained on lsmdc"))
+    asked = ("--checkpoint", tmp_path / "trained", *options(world))
+    fp32, bf16 = (json.loads(run(*asked, *more, "--json").stdout) for more in ((), ("--precision", "bf16")))
+    assert (fp32["precision"], bf16["precision"]) == ("fp32", "bf16")
+    assert fp32["selection"] == "trained on lsmdc"
+    assert "computed in fp32" in run(*asked, "--out", tmp_path / "kept.npz").stdout
+    assert "computed in fp32" in run("--checkpoint", tmp_path / "kept.npz").stdout
+    assert next(csv.DictReader(io.StringIO(run(*asked, "--csv").stdout)))["precision"] == "fp32"
+
+
 @pytest.mark.parametrize(
     ("select", "note"),
     [("val", "epoch chosen by validation clips"), ("peak-test", "epoch chosen by the test split itself")],
@@ -133,8 +145,10 @@ def test_a_run_says_how_its_epoch_was_chosen(world: Path, tmp_path: Path, select
     assert note in run("--checkpoint", tmp_path / "kept.npz").stdout
     assert "selection" not in run("--checkpoint", world / "one", *options(world)).stdout
     one, kept, *_ = run("--compare", world / "one", tmp_path / "kept.npz", *options(world)).stdout.splitlines()
-    assert one == f"A = {world / 'one'}"
-    assert kept.startswith(f"B = {tmp_path / 'kept.npz'} · selection: trained on lsmdc, {note}")
+    assert one.startswith(f"A = {world / 'one'} · computed in ")
+    assert "selection" not in one
+    assert kept.startswith(f"B = {tmp_path / 'kept.npz'} · computed in ")
+    assert f"selection: trained on lsmdc, {note}" in kept
 
 
 def test_what_cannot_be_done_is_said_before_anything_is_loaded(world: Path, kept: Path) -> None:

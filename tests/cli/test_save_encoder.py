@@ -69,7 +69,7 @@ def ranks(hits: list[dict[str, Any]]) -> dict[str, set[str]]:
 
 def models_own(folder: Path, query: str, paths: dict[str, Path]) -> dict[str, float]:
     """By file name, what evaluation computes from the whole files, in the number format of this machine."""
-    model, config = load_checkpoint(folder)
+    model, config, _ = load_checkpoint(folder)
     source, collator = FileSource(paths, config, speech=SPEECH), Collator(config)
     with computing(CPU, choose_precision(CPU)):
         arrays = [source.read(DatasetClip(name, (Caption(query),), name)) for name in paths]

@@ -16,8 +16,10 @@ from savecli.model.build import build_model
 from savecli.model.checkpoint import (
     CARD,
     CONFIG,
+    ORIGIN,
     PREPROCESS,
     WEIGHTS,
+    Origin,
     checkpoint_fingerprint,
     load_checkpoint,
     save_checkpoint,
@@ -57,6 +59,25 @@ def test_a_folder_says_what_it_is(tmp_path: Path) -> None:
     assert said_inputs["num_frames"] == config.inputs.num_frames
     assert said_inputs["pixels"]["image_size"] == config.clip.pixels.image_size
     assert said_inputs["bank"]["kind"] == "ast"
+
+
+def test_what_is_known_of_the_training_is_kept_and_decides_no_embedding(tmp_path: Path) -> None:
+    model, config = random_model("clip4clip-meanp")
+    origin = Origin("fp32", "trained on lsmdc")
+    save_checkpoint(model, config, tmp_path / "plain")
+    save_checkpoint(model, config, tmp_path / "trained", origin=origin)
+    assert load_checkpoint(tmp_path / "plain").origin == Origin()
+    assert load_checkpoint(tmp_path / "trained").origin == origin
+    assert checkpoint_fingerprint(tmp_path / "plain") == checkpoint_fingerprint(tmp_path / "trained")
+    (tmp_path / "trained" / ORIGIN).write_text('{"precision": "fp8"}')
+    with pytest.raises(WeightsError, match="no precision `fp8`"):
+        load_checkpoint(tmp_path / "trained")
+
+
+def test_weights_are_as_readable_as_the_other_files(tmp_path: Path) -> None:
+    model, config = random_model("clip4clip-meanp")
+    save_checkpoint(model, config, tmp_path / "m")
+    assert (tmp_path / "m" / WEIGHTS).stat().st_mode == (tmp_path / "m" / CONFIG).stat().st_mode
 
 
 def test_fingerprints_tell_models_apart(tmp_path: Path) -> None:
