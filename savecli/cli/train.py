@@ -107,22 +107,26 @@ def train(
     """Train a model on a dataset, score its test split once, and print the numbers.
 
     The dataset `synthetic` is drawn on the spot and needs no --root; a small model learns it on a CPU in minutes. Exits
-    with 3 when clips were left out.
+    with 3 when clips were left out, under `torchrun` with 0.
     """
     from savecli.cli.train_report import keep_report, show_reports
     from savecli.training.launch import resume_run, start_run
     from savecli.training.workers import is_leader
 
     outcomes, reports = [], []
+    is_shared = False
     for folder, request in _runs(context, resume, seeds, asked):
         with surroundings(device, readers, tensorboard=folder if tensorboard else None) as around:
             outcome = resume_run(folder.absolute(), around) if request is None else start_run(request, around)
+            is_shared = around.machine.workers.size > 1
         outcomes.append(outcome)
         if is_leader():
             reports.append(keep_report(folder, outcome))
     if is_leader():
         show_reports([report for report in reports if report is not None], as_json=as_json)
-    return _SOME_SKIPPED if any(outcome.num_missing or outcome.num_unreadable for outcome in outcomes) else _DONE
+    some_skipped = any(outcome.num_missing or outcome.num_unreadable for outcome in outcomes)
+    # `torchrun` takes every other code for a crash, and ends the other processes.
+    return _SOME_SKIPPED if some_skipped and not is_shared else _DONE
 
 
 def _runs(
@@ -130,14 +134,7 @@ def _runs(
 ) -> list[tuple[Path, RunRequest | None]]:
     """Folders of the runs, and what each is to be; None is gone on with."""
     if resume is not None:
-        for name in context.params:
-            if name not in _ALSO_RESUMED and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-                option = "--set" if name == "settings" else f"--{name}"
-                raise UsageError(
-                    f"--resume and {option} do not go together",
-                    why="a run goes on as it began",
-                    fix="leave it out, or begin a new run with `--start RUN`",
-                )
+        refuse_changes(context)
         return [(resume, None)]
     request = _request(asked)
     if seeds == 1:
@@ -149,6 +146,19 @@ def _runs(
     for item in requests:
         RunDir(item.out).check_new()  # before hours have gone into the first
     return [(item.out, item) for item in requests]
+
+
+def refuse_changes(context: click.Context) -> None:
+    """Refuse what would make a run that is gone on with another one."""
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        if name not in _ALSO_RESUMED and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+            raise UsageError(
+                f"--resume and {option} do not go together",
+                why="a run goes on as it began",
+                fix="leave it out, or begin a new run from its checkpoint",
+            )
 
 
 def _request(asked: dict[str, Any]) -> RunRequest:
@@ -199,7 +209,7 @@ def surroundings(device: str, readers: int, *, tensorboard: Path | None = None) 
     from savecli.training.workers import joined_workers, own_device
 
     chosen = own_device(choose_device(device))
-    with joined_workers(chosen) as workers, _stop_asked() as should_stop:
+    with joined_workers(chosen) as workers, stop_asked() as should_stop:
         machine = Machine(chosen, workers, readers)
         if workers.leads:
             with shown_training() as (watch, progress):
@@ -210,14 +220,15 @@ def surroundings(device: str, readers: int, *, tensorboard: Path | None = None) 
 
 
 @contextmanager
-def _stop_asked() -> Iterator[Callable[[], bool]]:
+def stop_asked() -> Iterator[Callable[[], bool]]:
     """Whether Ctrl-C or a request to end has come: the step is finished and saved first. A second one ends at once."""
     asked: list[int] = []
 
     def note(number: int, _: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
         asked.append(number)
         click.echo("\nStopping as soon as the state is saved; once more ends at once.", err=True)
-        signal.signal(number, signal.default_int_handler)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

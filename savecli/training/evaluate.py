@@ -50,6 +50,7 @@ def evaluate_split(
     num_readers: int = 2,
     num_missing: int = 0,
     progress: Progress | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
     """The similarity of every caption with every clip, and what a report says beside it.
 
@@ -57,6 +58,7 @@ def evaluate_split(
 
     Args:
         num_missing: clips that were left out before.
+        should_stop: asked before every batch; scoring then ends with `KeyboardInterrupt`.
 
     Raises:
         SaveError: no clip can be read.
@@ -68,7 +70,9 @@ def evaluate_split(
         progress.start(len(split.clips), unit="clips", title=f"Encoding {split.name}")
     try:
         with computing(device, precision):
-            held = _encoded_clips(model, config, split, source, collator, device, batch_size, num_readers, progress)
+            held = _encoded_clips(
+                model, config, split, source, collator, device, batch_size, num_readers, progress, should_stop
+            )
             texts = [caption.text for clip in held.clips for caption in clip.captions]
             text = _encoded_texts(model, texts, collator, device)
         with torch.inference_mode():
@@ -103,10 +107,13 @@ def _encoded_clips(
     batch_size: int,
     num_readers: int,
     progress: Progress | None,
+    should_stop: Callable[[], bool],
 ) -> _Clips:
     held = _Clips([], [], {}, 0, 0)
     num_audio = num_speech = 0
     for read, num_tried in ahead(_reader(source), _blocks(split.clips, batch_size), num_threads=num_readers):
+        if should_stop():
+            raise KeyboardInterrupt
         if progress is not None:
             progress.advance(num_tried)
         if not read:

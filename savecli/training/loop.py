@@ -24,6 +24,8 @@ from savecli.training.workers import Workers
 
 # A killed run loses at most this much besides the step it was in.
 _SAVE_EVERY_S = 300.0
+# What a process may wish for after a step; the largest wish of all is done.
+_GO_ON, _SAVE, _STOP = range(3)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Parts:
         num_steps: of the whole run.
         evaluate: scores the model after an epoch; None keeps the last epoch.
         keep: writes the model as the best so far.
-        should_stop: asked after each step; training then saves its state and ends with `KeyboardInterrupt`.
+        should_stop: asked after each step and while scoring; training then ends with `KeyboardInterrupt`, and its
+            state is saved.
         num_readers: threads that read batches ahead.
     """
 
@@ -113,13 +116,12 @@ def train(parts: Parts, place: Place) -> Place:
                 line = _step_line(parts, place, losses, norm=norm, lr=lr, took_s=took_s, waited_s=waited_s)
                 parts.run_dir.log(line)
                 parts.watch.step(line)
-            if not workers.all_agree(not parts.should_stop(), parts.device):
-                _save(parts, place)
-                raise KeyboardInterrupt
-            # Who leads decides, so that no process saves a state that another does not have.
-            if workers.leads and time.monotonic() - last_save_s > _SAVE_EVERY_S:
+            wish = workers.largest(_wish(parts, last_save_s), parts.device)
+            if wish != _GO_ON:
                 _save(parts, place)
                 last_save_s = time.monotonic()
+            if wish == _STOP:
+                raise KeyboardInterrupt
             start_s = time.perf_counter()
         _save(parts, place)  # scoring may take long, and what was learned is not to be lost in it
         place = _end_epoch(parts, place)
@@ -168,7 +170,16 @@ def _end_epoch(parts: Parts, place: Place) -> Place:
     return place
 
 
+def _wish(parts: Parts, last_save_s: float) -> int:
+    if parts.should_stop():
+        return _STOP
+    return _SAVE if time.monotonic() - last_save_s > _SAVE_EVERY_S else _GO_ON
+
+
 def _save(parts: Parts, place: Place) -> None:
+    """Keep the state; every process must come here, as each may have met other clips that cannot be read."""
+    failures = parts.reader.failures
+    failures.update(parts.workers.joined(failures))
     if not parts.workers.leads:
         return
     cuda = torch.cuda.get_rng_state_all() if parts.device.type == "cuda" else []
@@ -178,6 +189,7 @@ def _save(parts: Parts, place: Place) -> None:
         "random": torch.get_rng_state(),
         "cuda_random": cuda,
         "pairs": pairs_digest(parts.pairs),
+        "failures": dict(failures),
     }
     parts.run_dir.save_state(place, state)
 
@@ -197,6 +209,7 @@ def restored(parts: Parts, run_dir: RunDir) -> Place:
         )
     parts.model.load_state_dict(state["model"])
     parts.updates.load(state["updates"])
+    parts.reader.failures.update(state.get("failures", {}))  # not in states of earlier versions
     torch.set_rng_state(state["random"])
     if state["cuda_random"] and parts.device.type == "cuda":
         torch.cuda.set_rng_state_all(state["cuda_random"])

@@ -67,7 +67,7 @@ class Outcome:
         best_epoch: the one that was kept, counted from 0.
         best_score, scores: of it, and of every epoch.
         test: similarities of the test split; None where there is none, and in processes that do not lead.
-        num_unreadable: clips to train on that could not be read, as far as this process came upon them.
+        num_unreadable: clips to train on that could not be read.
         num_missing: clips of all splits whose files are not there.
         chosen_by: name of the split that chose the epoch; "" where the last was kept.
         dropped: what the annotation files hold of the training split and cannot be used.
@@ -123,7 +123,7 @@ def run(
     test = None
     if machine.workers.leads and splits.test is not None:
         best = load_checkpoint(run_dir.best, device=machine.device).model
-        test = _scored_split(best, config, splits.test, source, splits, machine, parts.precision, progress)
+        test = _scored_split(best, config, splits.test, source, splits, machine, parts.precision, progress, should_stop)
     machine.workers.wait()
     return Outcome(
         place.best_epoch,
@@ -154,7 +154,9 @@ def _parts(
 
     def evaluate() -> Scored:
         assert splits.chooses is not None
-        found = _scored_split(model, config, splits.chooses, source, splits, machine, precision, _NO_PROGRESS)
+        found = _scored_split(
+            model, config, splits.chooses, source, splits, machine, precision, _NO_PROGRESS, should_stop
+        )
         return scored(found, config.train.measure)
 
     def keep() -> None:
@@ -239,6 +241,7 @@ def _scored_split(
     machine: Machine,
     precision: Precision,
     progress: Progress,
+    should_stop: Callable[[], bool],
 ) -> Evaluation:
     found = evaluate_split(
         model,
@@ -252,6 +255,7 @@ def _scored_split(
         num_readers=machine.num_readers,
         num_missing=splits.num_missing.get(split.name, 0),
         progress=progress,
+        should_stop=should_stop,
     )
     if not np.isfinite(found.similarity).all():
         raise SaveError(

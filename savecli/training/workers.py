@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,6 +70,14 @@ class Workers:
             sent = held.contiguous()
             dist.broadcast(sent, 0)
             held.copy_(sent)
+
+    def joined(self, held: Mapping[str, str]) -> dict[str, str]:
+        """What any process holds."""
+        if self.size == 1:
+            return dict(held)
+        parts: list[dict[str, str]] = [{} for _ in range(self.size)]
+        dist.all_gather_object(parts, dict(held))
+        return {name: value for part in parts for name, value in part.items()}
 
     def largest(self, value: int, device: torch.device) -> int:
         """The largest of all processes' values."""

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from savecli.cli.main import save as commands
+from savecli.cli.train import stop_asked
 from savecli.cli.world import WorldSize, make_drawn_world
 from savecli.core.errors import UsageError
 from savecli.core.progress import NoProgress
@@ -76,21 +77,33 @@ def test_a_request_to_end_saves_first(save: Save, world: Path, tmp_path: Path) -
 
 
 def test_the_documented_command_trains_in_two_processes(save: Save, world: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "savecli"]
-    drawn = ["train", "--dataset", "synthetic", "--root", str(world), *QUICK, "--set", "num_epochs=1", "--json"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "--", "savecli"]
+    short = shutil.copytree(world, tmp_path / "world")
+    next((short / "videos").glob("test*")).unlink()
+    drawn = ["train", "--dataset", "synthetic", "--root", str(short), *QUICK, "--set", "num_epochs=1", "--json"]
     done = subprocess.run(
-        [*command, *drawn, "--out", str(tmp_path / "two")],
+        [sys.executable, *launch, *drawn, "--start", "scratch", "--out", str(tmp_path / "two")],
         env=save.environment(PYTHONPATH=str(Path(__file__).parents[2])),
         capture_output=True,
         text=True,
         timeout=240,
     )
+    # A code of its own for the missing clip would be a crash to torchrun.
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["num_clips"] == 18
-    one = save.within(*drawn, "--out", tmp_path / "one")
+    assert json.loads(done.stdout)["num_clips"] == 17
+    assert json.loads((tmp_path / "two/report.json").read_text())["num_missing_in_all"] == 1
+    one = save.within(*drawn, "--out", tmp_path / "one", code=3)
     told, known = (steps(tmp_path / name)[0]["loss"] for name in ("two", "one"))
     assert told == pytest.approx(known, rel=1e-3)
-    assert one.json["num_clips"] == 18
+    assert one.json["num_clips"] == 17
+
+
+def test_a_second_signal_ends_at_once_also_if_it_is_another() -> None:
+    with stop_asked() as should_stop:
+        signal.raise_signal(signal.SIGINT)
+        assert should_stop()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
 
 
 def test_going_on_takes_no_other_setting(world: Path, tmp_path: Path) -> None:

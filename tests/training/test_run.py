@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +71,12 @@ def do_run(
     *,
     is_resumed: bool = False,
     stop_after: int = 0,
+    stop_when_asked: int = 0,
     workers: Workers | None = None,
     num_clips: int = 8,
     seed: int = 0,
 ) -> Outcome:
-    run_dir, watch = RunDir(folder), Silent()
+    run_dir, watch, num_asked = RunDir(folder), Silent(), count(1)
     workers = workers or Workers()
     if not is_resumed and workers.leads:
         run_dir.create(config, DATA)
@@ -90,7 +92,7 @@ def do_run(
         machine=Machine(torch.device("cpu"), workers),
         watch=watch,
         is_resumed=is_resumed,
-        should_stop=lambda: bool(stop_after) and watch.num_steps >= stop_after,
+        should_stop=lambda: 0 < stop_after <= watch.num_steps or next(num_asked) == stop_when_asked,
     )
 
 
@@ -128,6 +130,17 @@ def test_going_on_equals_never_having_stopped(tmp_path: Path, kind: str, stop_af
     assert outcome.best_score is not None
     for name in ("model.safetensors", "config.json"):
         assert (tmp_path / "whole/best" / name).read_bytes() == (tmp_path / "parts/best" / name).read_bytes()
+
+
+@pytest.mark.parametrize("asked", [5, 6])
+def test_a_wish_to_stop_is_heard_while_scoring(tmp_path: Path, asked: int) -> None:
+    """After the four steps of an epoch, on the validation and on the test split."""
+    config = a_run(num_epochs=1)
+    do_run(tmp_path / "whole", config)
+    with pytest.raises(KeyboardInterrupt):
+        do_run(tmp_path / "parts", config, stop_when_asked=asked)
+    assert do_run(tmp_path / "parts", config, is_resumed=True).test is not None
+    assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
 
 
 def test_what_was_logged_after_the_saved_state_is_not_told_twice(tmp_path: Path) -> None:
@@ -190,8 +203,20 @@ def test_clips_that_cannot_be_read_are_replaced_and_counted(tmp_path: Path) -> N
     run_dir = RunDir(tmp_path / "run")
     run_dir.create(config, DATA)
     machine = Machine(torch.device("cpu"), Workers())
-    outcome = run(run_dir, config, random_model_of(config.model), splits, gone, machine=machine, watch=Silent())
-    assert outcome.num_unreadable == 1
+    outcome, again = (
+        run(
+            run_dir,
+            config,
+            random_model_of(config.model),
+            splits,
+            gone,
+            machine=machine,
+            watch=Silent(),
+            is_resumed=is_resumed,
+        )
+        for is_resumed in (False, True)
+    )
+    assert outcome.num_unreadable == again.num_unreadable == 1
     assert outcome.test is not None
     assert len(outcome.test.clip_ids) == 7
     assert outcome.test.num_missing == 3
@@ -237,6 +262,7 @@ def main(folder: Path) -> None:
     from savecli.training.workers import joined_workers
 
     with joined_workers(torch.device("cpu")) as workers:
+        assert workers.joined({f"clip{workers.rank}": "gone"}) == {"clip0": "gone", "clip1": "gone"}
         do_run(folder, a_run(lora_rank=2), workers=workers, seed=workers.rank)  # they must begin as the first does
 
 
