@@ -15,6 +15,8 @@ from savecli.core.errors import UsageError
 from savecli.datasets.endings import without_ending
 
 _ANNOTATION_FOLDER = re.compile(r"(.*[_-])?(annotations?|anns?|data|metadata|splits?|captions?)", re.IGNORECASE)
+# Half of what JSON writes as two, such as an emoji: text can be cut between them.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TRANSCRIPTS = re.compile(r"(.*[_.-])?asr([_.-].*)?\.json", re.IGNORECASE)
 
 
@@ -153,12 +155,30 @@ def read_table(path: Path, *, columns: Sequence[str], delimiter: str = ",") -> I
 
 def read_json(path: Path, *, expected: str) -> Any:
     """What a JSON file holds; `expected` says in words what it should, for the error."""
+    return parse_json(path, read_text(path), expected=expected)
+
+
+def parse_json(path: Path, text: str, *, expected: str, line: int | None = None) -> Any:
+    """What a JSON text holds that is the whole file, or one line of it.
+
+    Raises:
+        UsageError: it is not JSON, holds half a character, or is more than can be taken in.
+    """
     try:
-        return json.loads(read_text(path))
+        value = json.loads(text)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise wrong_content(
-            path, line=error.lineno, expected=expected, found=f"what is not JSON: {error.msg}"
-        ) from error
+        line, found = line or error.lineno, f"what is not JSON: {error.msg}"
+    except UnicodeEncodeError as error:
+        found = f"half of a character: \\u{ord(error.object[error.start]):04x}"
+    except RecursionError:
+        found = "lists or objects nested too deep"
+    except ValueError:  # Python's own limit of digits
+        found = "a number that is too long"
+    else:
+        return value
+    raise wrong_content(path, line=line, expected=expected, found=found)
 
 
 def read_split_file(path: Path) -> SplitFile:
@@ -207,7 +227,8 @@ def _listed_id(path: Path, line: int, text: str) -> str:
 
 
 def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
-    missing = [column for column in columns if column not in header]
-    if missing:
-        found = ", ".join(header)
-        raise wrong_content(path, line=1, expected=f"a header with {', '.join(columns)}", found=found[:120])
+    found = ", ".join(header)[:120]
+    if any(column not in header for column in columns):
+        raise wrong_content(path, line=1, expected=f"a header with {', '.join(columns)}", found=found)
+    if len(set(filter(None, header))) < len(list(filter(None, header))):
+        raise wrong_content(path, line=1, expected="a header that names each column once", found=found)

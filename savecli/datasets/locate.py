@@ -128,8 +128,12 @@ def _match(media: Collection[str], folders: Sequence[Path], *, has_paths: bool) 
 
 
 def _direct(media: str, folders: Sequence[Path]) -> Sequence[str]:
-    """A path to the file itself: absolute, outside the folders, or with an ending that no other video has."""
-    return next(((str(path),) for folder in folders if (path := folder / media).is_file()), ())
+    """A path to the file itself: absolute, outside the folders, or with an ending that no other video has.
+
+    By `os.path`, for which a text that can be no path, as it is too long, is no file.
+    """
+    paths = (os.path.join(folder, media) for folder in folders)  # noqa: PTH118
+    return next(((path,) for path in paths if os.path.isfile(path)), ())  # noqa: PTH113
 
 
 def _only(files: Sequence[str]) -> Sequence[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from savecli.datasets.files import (
     Row,
     find_transcript_files,
     kind_of,
+    parse_json,
     read_lines,
     read_table,
     read_text,
@@ -103,11 +103,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
 
 def _jsonl_rows(path: Path) -> Iterator[Row]:
     for line, text in read_lines(path):
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError as error:
-            found = f"what is not JSON: {error.msg}"
-            raise wrong_content(path, line=line, expected="a JSON object a line", found=found) from error
+        value = parse_json(path, text, expected="a JSON object a line", line=line)
         if not isinstance(value, dict):
             raise wrong_content(path, line=line, expected="a JSON object a line", found=kind_of(value))
         for key in ("video", "caption"):
@@ -139,7 +135,7 @@ def _span(row: Row) -> Span | None:
     if not start and not end:
         return None
     try:
-        span = Span(float(start or 0), float(end or "nan"))
+        span = Span(float(start or "nan"), float(end or "nan"))
     except ValueError as error:
         found = f"{start!r} and {end!r}"
         raise wrong_content(
@@ -166,10 +162,13 @@ def _group(entries: Sequence[_Entry]) -> Mapping[str, Sequence[_Entry]]:
         by_place.setdefault((entry.video, entry.span), []).append(entry)
     # Without its ending a path reads better and is how transcripts name it, unless two files differ only in that.
     stems = Counter(without_ending(video) for video in {entry.video for entry in entries})
+    marks = Counter((video, _span_mark(span)) for video, span in by_place)
     clips: dict[str, Sequence[_Entry]] = {}
     for (video, span), group in by_place.items():
         stem = without_ending(video)
-        clip_id = _clip_id(group) or (stem if stems[stem] == 1 else video) + _span_mark(span)
+        # Six digits read well; spans that differ only behind them have all of theirs.
+        mark = _span_mark(span, digits="g" if marks[video, _span_mark(span)] == 1 else "")
+        clip_id = _clip_id(group) or (stem if stems[stem] == 1 else video) + mark
         if clip_id in clips:
             row, other = group[0].row, clips[clip_id][0].row
             expected = f"an id of its own for each video and span, as {clip_id!r} is that of line {other.line}"
@@ -189,8 +188,8 @@ def _clip_id(group: Sequence[_Entry]) -> str:
     return group[0].clip_id
 
 
-def _span_mark(span: Span | None) -> str:
-    return "" if span is None else f"#t={span.start_s:g},{span.end_s:g}"
+def _span_mark(span: Span | None, *, digits: str = "g") -> str:
+    return "" if span is None else f"#t={span.start_s:{digits}},{span.end_s:{digits}}"
 
 
 def _build_split(name: str, clips: Mapping[str, Sequence[_Entry]], *, is_hashed: bool) -> Split | None:

@@ -11,9 +11,11 @@ import pytest
 
 from savecli.core.errors import UsageError
 from savecli.datasets.base import Caption, Dataset, DatasetClip, Split
+from savecli.datasets.endings import VIDEO_ENDINGS
 from savecli.datasets.locate import locate
 from savecli.datasets.manifest import read_manifest
 from savecli.datasets.registry import DATASETS
+from savecli.media.scan import VIDEO_SUFFIXES
 from tests.datasets.miniature import make_miniature
 
 
@@ -50,6 +52,8 @@ def find(folder: Path, media: Sequence[str], files: Sequence[str]) -> dict[str, 
         ("caf\u00e9", "cafe\u0301.mp4"),
         ("odd.rawvideo", "odd.rawvideo"),
         ("sound", "sound.wav"),
+        ("tape", "tape.m2ts"),
+        ("film_00.00.51.926-00.00.54.264", "film_00.00.51.926-00.00.54.264.avi"),
     ],
 )
 def test_what_is_found(media: str, file: str, tmp_path: Path) -> None:
@@ -65,10 +69,17 @@ def test_what_is_found(media: str, file: str, tmp_path: Path) -> None:
         ("video0", "video0.txt"),
         ("2019/a.mp4", "2020/a.mp4"),
         ("film_00.01.02.926-00.01.04.129", "film_00.01.02.926-00.01.04.mp4"),
+        (5000 * "a", "a.mp4"),
+        ("a\0b", "a.mp4"),
     ],
 )
 def test_what_is_not_found(media: str, file: str, tmp_path: Path) -> None:
     assert find(tmp_path, [media], [file]) == {}
+
+
+def test_what_an_index_takes_for_videos_is_found() -> None:
+    assert set(VIDEO_SUFFIXES - VIDEO_ENDINGS) == {".264", ".265"}
+    assert VIDEO_ENDINGS <= VIDEO_SUFFIXES
 
 
 def test_ids_that_differ_in_case_are_two_clips(tmp_path: Path) -> None:

@@ -105,6 +105,8 @@ def test_empty_captions_are_counted(tmp_path: Path) -> None:
         ("video,caption,clip_id\na,one,x\nb,two,x\n", "line 3: expected an id of its own .* that of line 2"),
         ("video,caption,start_s,end_s\na,one,5,2\n", "line 2: expected 0 ≤ `start_s` < `end_s`.*; found '5' and '2'"),
         ("video,caption,start_s,end_s\na,one,5,\n", "line 2: expected 0 ≤ `start_s` < `end_s`"),
+        ("video,caption,start_s,end_s\na,one,,5\n", "line 2: expected 0 ≤ `start_s` < `end_s`, both or neither"),
+        ("video,caption,caption\na,one,two\n", "line 1: expected a header that names each column once"),
         ("video,caption,start_s,end_s\na,one,0:05,9\n", "line 2: expected seconds .*; found '0:05' and '9'"),
     ],
 )
@@ -118,3 +120,26 @@ def test_wrong_lines(tmp_path: Path) -> None:
         manifest(tmp_path, '\n{"video": "a.mp4"}\n', "manifest.jsonl")
     with pytest.raises(UsageError, match="line 1: expected a JSON object a line; found what is not JSON"):
         manifest(tmp_path, "video,caption\n", "manifest.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ('"cut \\ud83d"', r"half of a character: \\ud83d"),
+        (5000 * "9", "a number that is too long"),
+        (99_999 * "[", "lists or objects nested too deep"),
+    ],
+)
+def test_values_that_nothing_can_hold(value: str, found: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"line 2: expected a JSON object a line; found {found}"):
+        manifest(tmp_path, f'\n{{"video": "a.mp4", "caption": {value}}}\n', "manifest.jsonl")
+    whole = manifest(tmp_path, '{"video": "a.mp4", "caption": "a \\ud83d\\ude00", "split": "val"}', "manifest.jsonl")
+    assert whole.val is not None
+    assert whole.val.clips[0].captions[0].text == "a 😀"
+
+
+def test_spans_of_many_digits_keep_them(tmp_path: Path) -> None:
+    rows = "".join(f"a.mp4,one,{start},{end},test\n" for start, end in [(0, 1.2345678), (0, 1.2345679), (1, 1.2345679)])
+    dataset = manifest(tmp_path, "video,caption,start_s,end_s,split\n" + rows)
+    assert dataset.test is not None
+    assert [clip.clip_id for clip in dataset.test.clips] == ["a#t=0.0,1.2345678", "a#t=0.0,1.2345679", "a#t=1,1.23457"]
