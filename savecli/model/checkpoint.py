@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -72,12 +73,18 @@ def save_checkpoint(
 
     Raises:
         UsageError: something is there already.
+        OSError: it cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     def write(part: Path) -> None:
         state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-        save_file(state, part / WEIGHTS, metadata={"format": "pt"})
+        try:
+            save_file(state, part / WEIGHTS, metadata={"format": "pt"})
+        except SafetensorError as error:  # "... I/O error: No space left on device (os error 28)"
+            number = int(found[1]) if (found := re.search(r"os error (\d+)", str(error))) else 0
+            raise (OSError(number, os.strerror(number)) if number else OSError(str(error))) from error
         write_json(part / CONFIG, {"format": FORMAT, **config_json(config)})
         write_json(part / PREPROCESS, preprocessing(config))
         if origin is not None:

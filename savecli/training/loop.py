@@ -205,7 +205,8 @@ def restored(parts: Parts, run_dir: RunDir) -> Place:
         raise SaveError(
             f"{run_dir.folder} cannot be gone on with exactly",
             why=f"the clips and captions to train on, now {len(parts.pairs)} pairs, are not those it began with",
-            fix="bring the missing files back (is a drive unplugged?), or begin a new run with `--start RUN`",
+            fix="bring the missing files back (is a drive unplugged?), or begin a new run; if an epoch was done, "
+            "`--start RUN` begins from the best",
         )
     parts.model.load_state_dict(state["model"])
     parts.updates.load(state["updates"])

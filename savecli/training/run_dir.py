@@ -10,13 +10,15 @@ report.json        the numbers of the test split, once it is done
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,10 +101,13 @@ class RunDir:
             )
 
     def create(self, config: RunConfig, data: RunData) -> None:
-        """Begin a run. Raises as `check_new`."""
+        """Begin a run.
+
+        Raises:
+            UsageError: as `check_new`.
+            SaveError: as `writing`.
+        """
         self.check_new()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / ENVIRONMENT, _environment())
         held = {
             "format": FORMAT,
             "dataset": config.dataset,
@@ -110,8 +115,31 @@ class RunDir:
             "train": train_config_json(config.train),
             "model": config_json(config.model),
         }
-        # Last: its presence makes the folder a run.
-        _write_whole(self.folder / CONFIG, json.dumps(held, indent=2) + "\n")
+        with self.writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(self.folder / ENVIRONMENT, _environment())
+            # Last: its presence makes the folder a run.
+            _write_whole(self.folder / CONFIG, json.dumps(held, indent=2) + "\n")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turns a file that cannot be written into an error that says how the run can be gone on with.
+
+        Raises:
+            SaveError: the disk is full, or the folder cannot be written to.
+        """
+        try:
+            yield
+        except OSError as error:
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            words = error.strerror or str(error)
+            first = "make room" if is_full else "make the folder writable"
+            then = "go on with `--resume`: the last saved state is still there"
+            raise SaveError(
+                f"cannot write to {self.folder}",
+                why=f"the disk is full: {words}" if is_full else words,
+                fix=f"{first}, then {then if self.has_state else 'delete it and begin anew: nothing was saved yet'}",
+            ) from error
 
     def read_config(self) -> tuple[RunConfig, RunData]:
         """What the run is.
@@ -123,39 +151,42 @@ class RunDir:
         try:
             held = json.loads(path.read_text(encoding="utf-8"))
             version = held["format"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(
                 f"{self.folder} holds no run", why=f"cannot read {path}", fix="name the folder of a run"
             ) from error
         if version != FORMAT:
             raise UsageError(f"{path} has format {version}", why=f"this version reads {FORMAT}", fix="update save")
-        config = RunConfig(
-            dataset=held["dataset"],
-            train=train_config_from_json(held["train"]),
-            model=config_from_json(held["model"]),
-        )
-        return config, RunData(**held["data"])
+        try:
+            config = RunConfig(
+                dataset=held["dataset"],
+                train=train_config_from_json(held["train"]),
+                model=config_from_json(held["model"]),
+            )
+            return config, RunData(**held["data"])
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise UsageError(
+                f"{path} is not as training writes it", why=f"bad or missing: {error}", fix="begin a new run"
+            ) from error
 
     def save_state(self, place: Place, state: Mapping[str, Any]) -> None:
         """Keep the whole state of a run; the old one stays until the new one is complete.
 
         Raises:
-            SaveError: the disk is full, or the folder cannot be written to.
+            SaveError: as `writing`.
         """
         part = self.folder / f"{STATE}.part"
-        try:
-            with part.open("wb") as file:
-                torch.save({"place": asdict(place), **state}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.folder / STATE)
-        except (OSError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
-            part.unlink(missing_ok=True)
-            raise SaveError(
-                f"cannot save the run's state in {self.folder}",
-                why=str(error).splitlines()[0],
-                fix="make room, then go on with `--resume`: the state before is still there",
-            ) from error
+        with self.writing():
+            try:
+                with part.open("wb") as file:
+                    torch.save({"place": asdict(place), **state}, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                part.replace(self.folder / STATE)
+            except RuntimeError as error:  # torch's own words for a file that took no more
+                raise _system_error(error) from error
+            finally:
+                part.unlink(missing_ok=True)
 
     def load_state(self) -> tuple[Place, dict[str, Any]]:
         """What `save_state` kept.
@@ -195,14 +226,23 @@ class RunDir:
         _write_whole(path, "".join(f"{text}\n" for text in kept))
 
     def write_report(self, report: Mapping[str, Any]) -> None:
-        """The numbers of the test split."""
-        _write_whole(self.folder / REPORT, json.dumps(report, indent=2) + "\n")
+        """The numbers of the test split. Raises as `writing`."""
+        with self.writing():
+            _write_whole(self.folder / REPORT, json.dumps(report, indent=2) + "\n")
 
 
 def _write_whole(path: Path, text: str) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
+
+
+def _system_error(error: BaseException) -> OSError:
+    """What the system said, behind what a library made of it."""
+    behind: BaseException | None = error
+    while behind is not None and not isinstance(behind, OSError):
+        behind = behind.__context__
+    return OSError(str(error).splitlines()[0]) if behind is None else OSError(*behind.args)
 
 
 def _environment() -> dict[str, Any]:

@@ -22,6 +22,12 @@ from savecli.model.teachers import aligned_where_taught
 from savecli.training.batches import TrainingBatch
 from savecli.training.workers import Workers
 
+# What to do when training has diverged.
+LESS_RISK = (
+    "begin a new run with a lower rate, e.g. `--set optim.lr=5e-5`, or with `--set precision=fp32`; "
+    "if an epoch was done before, `--start RUN` begins from the best"
+)
+
 
 class StepLosses(NamedTuple):
     """What a step's log holds: the loss of the whole batch and its parts, and the mean openness of the gates."""
@@ -157,8 +163,7 @@ def _embedding_gradients(
         raise SaveError(
             "the loss is not finite",
             why=f"total {values[0]}, contrastive {values[1]}, alignment {values[2]}",
-            fix="begin a new run from the best epoch so far with `--start RUN` and a lower rate, "
-            "e.g. `--set optim.lr=5e-5`, or with `--set precision=fp32`",
+            fix=LESS_RISK,
         )
     floating = [field for field in leaves if field is not None and field.requires_grad]
     # The scale takes part even when frozen: then there is nothing to differentiate.

@@ -112,14 +112,8 @@ def run(
     parts = _parts(run_dir, config, model, splits, source, machine, watch, should_stop)
     machine.workers.give_all(model.state_dict().values())  # gradients are summed, so all must begin alike
     place = restored(parts, run_dir) if is_resumed else Place()
-    try:
+    with run_dir.writing():
         place = train(parts, place)
-    except OSError as error:
-        raise SaveError(
-            f"cannot write to {run_dir.folder}",
-            why=error.strerror or str(error),
-            fix="make room, then go on with `--resume`: the state before is still there",
-        ) from error
     test = None
     if machine.workers.leads and splits.test is not None:
         best = load_checkpoint(run_dir.best, device=machine.device).model
@@ -211,10 +205,13 @@ def check_sizes(settings: TrainConfig, splits: RunSplits, workers: Workers) -> i
         distinct_clips=settings.distinct_clips,
     )
     if not total:
+        num_clips, is_distinct = len({pair.clip.clip_id for pair in pairs}), settings.distinct_clips
+        what = "clips" if is_distinct else "captions"
         raise UsageError(
-            f"{splits.train.name} has too few captions for a batch of {settings.batch_size}",
-            why=f"it has {len(pairs)}, of {len(splits.train.clips)} clips",
-            fix="make the batch smaller: `--set batch_size=N`",
+            f"{splits.train.name} has too few {what} for a batch of {settings.batch_size}",
+            why=f"it has {len(pairs)} captions of {num_clips} clips"
+            + (", and a batch holds no clip twice (`distinct_clips`)" if is_distinct else ""),
+            fix=f"make the batch smaller: `--set batch_size={num_clips if is_distinct else len(pairs)}` at most",
         )
     return total
 

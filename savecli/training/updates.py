@@ -18,6 +18,7 @@ from savecli.training.optim import (
     decays_as_usual,
     parameter_groups,
 )
+from savecli.training.step import LESS_RISK
 
 
 class Updates:
@@ -51,8 +52,7 @@ class Updates:
             raise SaveError(
                 "a gradient is not finite",
                 why=f"the norm of all is {float(norm)}, though the loss is finite",
-                fix="begin a new run from the best epoch so far with `--start RUN` and `--set precision=fp32`, "
-                "or a lower rate",
+                fix=LESS_RISK,
             )
         if self._config.kind == "adamw":
             share = self._share()

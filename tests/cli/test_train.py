@@ -121,7 +121,7 @@ def test_mistakes_are_told_before_anything_is_written(world: Path, tmp_path: Pat
         (("--dataset", "lsmdc", "--root", world), "holds no split of lsmdc"),
         ((*drawn, "--preset", "savee"), "no preset `savee`"),
         ((*drawn, "--set", "optim.lrr=1"), "`optim.lr`"),
-        ((*drawn, "--set", "batch_size=100000"), "too few captions"),
+        ((*drawn, "--set", "batch_size=100000"), "too few clips"),
         (("--root", world), "--dataset is missing"),
         (("--resume", tmp_path / "there"), "holds no run"),
     ):

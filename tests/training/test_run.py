@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
+import resource
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -71,7 +73,7 @@ def do_run(
     *,
     is_resumed: bool = False,
     stop_after: int = 0,
-    stop_when_asked: int = 0,
+    stops: Callable[[int], bool] = lambda _: False,
     workers: Workers | None = None,
     num_clips: int = 8,
     seed: int = 0,
@@ -92,7 +94,7 @@ def do_run(
         machine=Machine(torch.device("cpu"), workers),
         watch=watch,
         is_resumed=is_resumed,
-        should_stop=lambda: 0 < stop_after <= watch.num_steps or next(num_asked) == stop_when_asked,
+        should_stop=lambda: 0 < stop_after <= watch.num_steps or stops(next(num_asked)),
     )
 
 
@@ -138,7 +140,7 @@ def test_a_wish_to_stop_is_heard_while_scoring(tmp_path: Path, asked: int) -> No
     config = a_run(num_epochs=1)
     do_run(tmp_path / "whole", config)
     with pytest.raises(KeyboardInterrupt):
-        do_run(tmp_path / "parts", config, stop_when_asked=asked)
+        do_run(tmp_path / "parts", config, stops=lambda num_asked: num_asked == asked)
     assert do_run(tmp_path / "parts", config, is_resumed=True).test is not None
     assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
 
@@ -166,6 +168,13 @@ def test_a_run_does_not_go_on_with_other_clips(tmp_path: Path) -> None:
     with pytest.raises(SaveError, match="cannot be gone on with exactly") as failed:
         do_run(tmp_path / "run", a_run(), is_resumed=True, num_clips=7)
     assert "now 14 pairs" in failed.value.why
+
+
+@pytest.mark.parametrize("held", ["[]", "{}", '{"format": 1}', '{"format": 1, "dataset": "a", "train": []}'])
+def test_a_damaged_config_is_told(tmp_path: Path, held: str) -> None:
+    (tmp_path / "config.json").write_text(held)
+    with pytest.raises(UsageError, match=r"holds no run|is not as training writes it"):
+        RunDir(tmp_path).read_config()
 
 
 def test_a_damaged_state_is_told(tmp_path: Path) -> None:
@@ -226,24 +235,59 @@ def test_clips_that_cannot_be_read_are_replaced_and_counted(tmp_path: Path) -> N
 def test_too_few_clips_and_odd_shares_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="too few captions for a batch of 64"):
         do_run(tmp_path / "a", a_run(batch_size=64))
+    with pytest.raises(UsageError, match="too few clips for a batch of 9") as failed:
+        do_run(tmp_path / "c", a_run(batch_size=9, distinct_clips=True))
+    assert "16 captions of 8 clips, and a batch holds no clip twice" in failed.value.why
     with pytest.raises(UsageError, match="cannot be shared by 3 processes"):
         do_run(tmp_path / "b", a_run(), workers=Workers(0, 3))
 
 
-def test_a_full_disk_keeps_the_state_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def full_disk(*, most_bytes: int = 10_000) -> Iterator[None]:
+    """No file can grow beyond so many bytes; metrics fit."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_keeps_the_state_before(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         do_run(tmp_path / "run", a_run(), stop_after=3)
     before = (tmp_path / "run/state.pt").read_bytes()
-
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(SaveError, match="cannot save the run's state") as failed:
+    with full_disk(), pytest.raises(SaveError, match="cannot write to") as failed:
         do_run(tmp_path / "run", a_run(), is_resumed=True)
-    assert "No space left" in failed.value.why
+    assert failed.value.why == "the disk is full: File too large"
+    assert "`--resume`: the last saved state is still there" in failed.value.fix
     assert (tmp_path / "run/state.pt").read_bytes() == before
     assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_a_disk_that_is_full_from_the_first_save_on_leaves_nothing_to_go_on_with(tmp_path: Path) -> None:
+    with full_disk(), pytest.raises(SaveError, match="cannot write to") as failed:
+        do_run(tmp_path / "run", a_run())
+    assert failed.value.why == "the disk is full: File too large"
+    assert "begin anew" in failed.value.fix
+
+
+def test_a_disk_that_fills_up_before_the_best_checkpoint_is_told_alike(tmp_path: Path) -> None:
+    config = a_run(num_epochs=1)
+    do_run(tmp_path / "whole", config)
+    with ExitStack() as limits:
+
+        def fill_while_scoring(num_asked: int) -> bool:
+            if num_asked == 5:
+                limits.enter_context(full_disk())
+            return False
+
+        with pytest.raises(SaveError, match="cannot write to") as failed:
+            do_run(tmp_path / "run", config, stops=fill_while_scoring)
+    assert failed.value.why == "the disk is full: File too large"
+    assert not list((tmp_path / "run").glob("*best*"))
+    do_run(tmp_path / "run", config, is_resumed=True)
+    assert lines(tmp_path / "run") == lines(tmp_path / "whole")
 
 
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
