@@ -28,8 +28,16 @@ def pairs_digest(pairs: Sequence[Pair]) -> str:
     """Tells whether two runs draw from the same pairs in the same order."""
     digest = hashlib.sha256()
     for pair in pairs:
-        digest.update(f"{pair.clip.clip_id}\0{pair.caption}\0".encode("utf-8", "surrogateescape"))
+        digest.update(_encoded(f"{pair.clip.clip_id}\0{pair.caption}\0"))
     return digest.hexdigest()
+
+
+def _encoded(text: str) -> bytes:
+    """Bytes of a text, also of one with names that are no UTF-8, or with half a character."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def epoch_batches(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from savecli.datasets.base import Caption, DatasetClip
-from savecli.training.order import all_pairs, epoch_batches, num_steps
+from savecli.training.order import Pair, all_pairs, epoch_batches, num_steps, pairs_digest
 
 
 def some_pairs(num_clips: int, captions_each: int):
@@ -49,3 +49,11 @@ def test_steps_of_all_epochs() -> None:
             len(epoch_batches(pairs, batch_size=4, seed=1, epoch=epoch, distinct_clips=distinct)) for epoch in range(3)
         )
         assert num_steps(pairs, batch_size=4, seed=1, num_epochs=3, distinct_clips=distinct) == counted
+
+
+def test_half_a_character_is_a_caption_like_others() -> None:
+    clip = DatasetClip("a", (), "")
+    digests = {pairs_digest([Pair(clip, text)]) for text in ("half \ud83d", "half \ud83e", "name \udcff")}
+    assert len(digests) == 3
+    known = "e9979b5a5887ddba"
+    assert pairs_digest([Pair(clip, "a café")]).startswith(known)
