@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 def keep_report(folder: Path, outcome: Outcome) -> EvaluationReport | None:
     """Write the test split's numbers into the run's folder, and say where its best checkpoint is."""
+    from savecli.training.finetune import began_from_checkpoint
     from savecli.training.report_forms import report_json
     from savecli.training.run_dir import RunDir
 
@@ -33,6 +34,9 @@ def keep_report(folder: Path, outcome: Outcome) -> EvaluationReport | None:
         RunDir(folder).write_report({**json.loads(report_json(report)), **counts})
     left_out = f"; {outcome.num_unreadable} clips could not be read" if outcome.num_unreadable else ""
     click.echo(f"Best epoch {outcome.best_epoch + 1}: {folder / 'best'}{left_out}", err=True)
+    config, data = RunDir(folder).read_config()
+    if config.train.recipe == "small" and began_from_checkpoint(data):
+        click.echo(f"Whether it is better than {data.start}: `save finetune --resume {folder}`.", err=True)
     return report
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from savecli.core.errors import UsageError
 from savecli.model.checkpoint import Checkpoint, load_checkpoint
-from savecli.model.precision import choose_precision
 from savecli.training.compare import Comparison, Difference, compare
+from savecli.training.config import RunConfig
 from savecli.training.evaluate import evaluate_split
-from savecli.training.launch import RunRequest, Surroundings, resolved, start_run
+from savecli.training.launch import PRETRAINED, SCRATCH, RunRequest, Surroundings, resolved, resume_run, start_run
 from savecli.training.records import Evaluation
-from savecli.training.run_dir import RunDir
-from savecli.training.session import cache_beside, open_data, open_source, run_splits
-from savecli.training.training_run import Outcome
+from savecli.training.run_dir import RunData, RunDir
+from savecli.training.session import OpenData, cache_beside, open_data, open_source, run_splits
+from savecli.training.training_run import Outcome, RunSplits, run_precision
+
+Judgement = Literal["better", "cannot tell", "worse"]
+# With fewer clips to judge by only a very large difference shows.
+FEW_CLIPS = 20
+# If each of five clips gains, a sign test still says p = 0.06, whatever a bootstrap of so few makes of it.
+TOO_FEW_CLIPS = 6
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,6 @@ class Verdict:
     Args:
         split: the held-out clips that judged.
         before, after: both models on them.
-        is_better: the new model's SumR is higher; whether by more than chance is in `comparison`.
         chose_by_it: the same clips also chose the epoch, as there are no others: its number flatters the new model.
     """
 
@@ -33,19 +40,80 @@ class Verdict:
     before: Evaluation
     after: Evaluation
     comparison: Comparison
-    is_better: bool
+    judgement: Judgement
     chose_by_it: bool
 
 
 def finetune(request: RunRequest, around: Surroundings) -> Verdict:
-    """Train a checkpoint further, then compare both on held-out clips.
+    """Train a checkpoint further, then compare both on held-out clips; a batch is no larger than the set allows.
 
     Raises:
         UsageError: nothing is held out to judge by, and see `start_run`.
     """
+    RunDir(request.out).check_new()  # before anything is scored
     config = resolved(request)
-    data = open_data(request.dataset, request.root, videos=request.videos, asr=request.asr)
+    data = _opened(request)
     splits = run_splits(data, config.train.select)
+    num_clips = sum(bool(clip.captions) for clip in splits.train.clips)
+    if 0 < num_clips < config.train.batch_size:
+        # What the user sets comes later, and is refused where it cannot be.
+        request = replace(request, settings=(f"batch_size={num_clips}", *request.settings))
+    return _judged(request, config, data, splits, around, lambda: start_run(request, around))
+
+
+def resume_finetune(folder: Path, around: Surroundings) -> Verdict:
+    """The rest of a stopped fine-tuning and its comparison; of one that has ended the comparison alone.
+
+    Raises:
+        UsageError: the folder holds no run, or one that began from no checkpoint, and see `resume_run`.
+    """
+    config, held = RunDir(folder).read_config()
+    if not began_from_checkpoint(held):
+        raise UsageError(
+            f"{folder} is no fine-tuning",
+            why="the run began from no checkpoint that it could be compared with",
+            fix=f"go on with `save train --resume {folder}`",
+        )
+    request = RunRequest(
+        dataset=config.dataset,
+        root=Path(held.root),
+        out=folder,
+        start=str(held.start),
+        videos=_path(held.videos),
+        cache=_path(held.cache),
+        asr=_path(held.asr),
+    )
+    data = _opened(request)
+    splits = run_splits(data, config.train.select)
+    return _judged(request, config, data, splits, around, lambda: resume_run(folder, around))
+
+
+def began_from_checkpoint(data: RunData) -> bool:
+    """Whether a run trains a checkpoint further."""
+    return data.start not in (None, PRETRAINED, SCRATCH)
+
+
+def sum_of_texts(comparison: Comparison) -> Difference:
+    """SumR from captions to clips: what a search gains."""
+    return next(item for item in comparison.differences if (item.direction, item.measure) == ("t2v", "SumR"))
+
+
+def judged(comparison: Comparison) -> Judgement:
+    """`better` or `worse` only where the difference's whole interval lies on that side, and enough clips judge."""
+    interval = sum_of_texts(comparison).interval
+    if comparison.num_clips < TOO_FEW_CLIPS or interval.low <= 0 <= interval.high:
+        return "cannot tell"
+    return "better" if interval.low > 0 else "worse"
+
+
+def _judged(
+    request: RunRequest,
+    config: RunConfig,
+    data: OpenData,
+    splits: RunSplits,
+    around: Surroundings,
+    train: Callable[[], Outcome],
+) -> Verdict:
     judge = splits.test if splits.test is not None and splits.test.clips else splits.chooses
     if judge is None or not judge.clips:
         raise UsageError(
@@ -54,9 +122,9 @@ def finetune(request: RunRequest, around: Surroundings) -> Verdict:
             fix="give some rows of the manifest the split `test`, or leave `--select last` out",
         )
     cache = cache_beside(request.root, request.cache)
+    device = around.machine.device
 
     def scored(checkpoint: Checkpoint) -> Evaluation:
-        device = around.machine.device
         return evaluate_split(
             checkpoint.model.to(device),
             checkpoint.config,
@@ -64,14 +132,14 @@ def finetune(request: RunRequest, around: Surroundings) -> Verdict:
             open_source(data, checkpoint.config, cache=cache, is_taught=False),
             dataset=request.dataset,
             device=device,
-            precision=choose_precision(device),
+            precision=run_precision(config.train, device),  # of both, so that rounding does not tell them apart
             num_missing=data.num_missing.get(judge.name, 0),
             progress=around.progress,
         )
 
     # Each model gets its inputs as it is used to them.
     before = scored(load_checkpoint(Path(request.start)))
-    outcome = start_run(request, around)
+    outcome = train()
     after = scored(load_checkpoint(RunDir(request.out).best))
     comparison = compare(before, after, names=("before", "after"))
     return Verdict(
@@ -80,11 +148,14 @@ def finetune(request: RunRequest, around: Surroundings) -> Verdict:
         before=before,
         after=after,
         comparison=comparison,
-        is_better=sum_of_texts(comparison).difference > 0,
+        judgement=judged(comparison),
         chose_by_it=judge is splits.chooses,
     )
 
 
-def sum_of_texts(comparison: Comparison) -> Difference:
-    """SumR from captions to clips: what a search gains."""
-    return next(item for item in comparison.differences if (item.direction, item.measure) == ("t2v", "SumR"))
+def _opened(request: RunRequest) -> OpenData:
+    return open_data(request.dataset, request.root, videos=request.videos, asr=request.asr)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

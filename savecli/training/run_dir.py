@@ -97,7 +97,7 @@ class RunDir:
             raise UsageError(
                 f"{self.folder} is there already",
                 why="a run is never overwritten",
-                fix="go on with `--resume`, or name another folder with `--out`",
+                fix=f"go on with `--resume {self.folder}`, or name another folder with `--out`",
             )
 
     def create(self, config: RunConfig, data: RunData) -> None:

@@ -11,13 +11,21 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from savecli.cli.main import save as commands
 from savecli.cli.train import stop_asked
+from savecli.cli.train_view import SilentWatch
 from savecli.cli.world import WorldSize, make_drawn_world
 from savecli.core.errors import UsageError
 from savecli.core.progress import NoProgress
+from savecli.model.hub import Hub
+from savecli.model.open_checkpoint import checkpoint_folder
+from savecli.training.finetune import finetune
+from savecli.training.launch import RunRequest, Surroundings
+from savecli.training.training_run import Machine
+from savecli.training.workers import Workers
 from tests.cli.conftest import Save
 
 QUICK = ("--set", "batch_size=16", "--set", "precision=fp32")
@@ -134,12 +142,49 @@ def test_fine_tuning_tells_whether_it_helped(world: Path, tmp_path: Path) -> Non
     drawn = ("--dataset", "synthetic", "--root", world, *QUICK, "--set", "num_epochs=1")
     invoked("train", *drawn, "--out", tmp_path / "base")
     still = invoked("finetune", tmp_path / "base", *drawn, "--set", "optim.lr=0", "--out", tmp_path / "still", code=1)
-    assert "Not better" in still.stderr
+    assert "Cannot tell whether it is better" in still.stderr
+    assert "18 clips judge, which can show only a large difference" in still.stderr
+    assert f"the new one is {tmp_path / 'still/best'}" in still.stderr
     assert still.stdout == ""
     lora = invoked("finetune", tmp_path / "base", *drawn, "--lora", 2, "--out", tmp_path / "lora", "--json", code=None)
     told = json.loads(lora.stdout)
-    assert told["is_better"] == (lora.return_value == 0)
+    assert (told["verdict"] == "better") == told["is_better"] == (lora.return_value == 0)
     assert told["path"] == str(tmp_path / "lora/best")
+
+
+def test_a_stopped_fine_tuning_goes_on_to_its_verdict(world: Path, tmp_path: Path) -> None:
+    drawn = ("--dataset", "synthetic", "--root", world, *QUICK, "--set", "num_epochs=2")
+    whole = invoked("finetune", "tiny-world", *drawn, "--out", tmp_path / "whole", "--json", code=None)
+    request = RunRequest(
+        dataset="synthetic",
+        root=world,
+        out=tmp_path / "stopped",
+        start=str(checkpoint_folder("tiny-world")),
+        recipe="small",
+        settings=("model.loss.alignment=null", *QUICK[1::2], "num_epochs=2"),
+    )
+    around = Surroundings(Machine(torch.device("cpu"), Workers()), Hub(offline=True), SilentWatch(), lambda: True)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(request, around)
+    there = refused("finetune", "tiny-world", *drawn, "--out", tmp_path / "stopped")
+    assert f"--resume {tmp_path / 'stopped'}" in there
+    resumed = invoked("finetune", "--resume", tmp_path / "stopped", "--json", code=None)
+    assert json.loads(resumed.stdout)["differences"] == json.loads(whole.stdout)["differences"]
+    assert f"save finetune --resume {tmp_path / 'stopped'}" in invoked("train", "--resume", tmp_path / "stopped").stderr
+    assert "--resume and --set" in refused("finetune", "--resume", tmp_path / "stopped", "--set", "num_epochs=3")
+    assert "CHECKPOINT is missing" in refused("finetune", "--out", tmp_path / "none")
+
+
+def test_fine_tuning_takes_twenty_clips(world: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (world / "manifest.jsonl").read_text().splitlines()]
+    clips = {row["video"]: row["caption"] for row in rows}
+    lines = [json.dumps({"video": video, "caption": text}) for video, text in list(clips.items())[:20]]
+    (tmp_path / "mine.jsonl").write_text("\n".join(lines))
+    few = ("--root", tmp_path / "mine.jsonl", "--videos", world, "--set", "num_epochs=1", "--out", tmp_path / "few")
+    done = invoked("finetune", "tiny-world", *few, code=1)
+    assert json.loads((tmp_path / "few/config.json").read_text())["train"]["batch_size"] == 16
+    assert "2 clips judge, which can show nothing" in done.stderr
+    assert "Cannot tell" in done.stderr
 
 
 def test_several_seeds_give_mean_and_deviation(world: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from savecli.core.errors import UsageError
 from savecli.training.compare import compare
+from savecli.training.finetune import judged, sum_of_texts
 from savecli.training.report import report_of
 from savecli.training.report_forms import comparison_csv, comparison_facts, comparison_json, comparison_tables
 from tests.training.built_evaluation import built_evaluation
@@ -57,6 +58,15 @@ def test_equal_systems_are_rarely_called_different() -> None:
         for a, b in zip(systems[::2], systems[1::2], strict=True)
     ]
     assert np.mean(np.array(values) < 0.05) <= 0.15
+
+
+def test_better_and_worse_are_said_only_beyond_chance_and_of_enough_clips() -> None:
+    assert judged(compare(WEAK, STRONG)) == "better"
+    assert judged(compare(STRONG, WEAK)) == "worse"
+    assert judged(compare(WEAK, built_evaluation(num_clips=80, signal=0.6, seed=1))) == "cannot tell"
+    few = [built_evaluation(num_clips=5, signal=signal, seed=seed) for seed, signal in ((1, -9.0), (2, 9.0))]
+    assert sum_of_texts(compare(*few)).interval.low > 0
+    assert judged(compare(*few)) == "cannot tell"
 
 
 def test_ties_are_paired_too() -> None:
