@@ -52,7 +52,7 @@ def optimize(archive_folder: Path) -> int:
     from savecli.archive.reencoding import recover
     from savecli.archive.store import open_archive
     from savecli.archive.upkeep import optimise_all
-    from savecli.cli.render import size
+    from savecli.core.sizes import size
 
     open_archive(archive_folder)  # before the lock, which would make the folder
     with full_disk_told(archive_folder), writing(archive_folder):

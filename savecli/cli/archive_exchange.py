@@ -41,7 +41,8 @@ def export_command(folder: Path, archive_folder: Path) -> int:
     from savecli.archive.lock import keeping_still
     from savecli.archive.reencoding import recover
     from savecli.archive.store import open_archive
-    from savecli.cli.render import count, size
+    from savecli.cli.render import count
+    from savecli.core.sizes import size
 
     open_archive(archive_folder)  # before the lock, which would make the folder
     with keeping_still(archive_folder) as was_torn:

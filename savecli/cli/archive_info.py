@@ -47,7 +47,8 @@ def info(archive_folder: Path, as_json: bool) -> int:
 
 
 def _lines(facts: ArchiveFacts) -> Iterator[tuple[str, str]]:
-    from savecli.cli.render import count, length, one_line, size
+    from savecli.cli.render import count, length, one_line
+    from savecli.core.sizes import size
 
     contents = facts.contents
     yield "archive", f"{one_line(str(contents.folder))} (schema {facts.schema_version})"
@@ -71,7 +72,7 @@ def _lines(facts: ArchiveFacts) -> Iterator[tuple[str, str]]:
 
 
 def _row(table: TableFacts) -> tuple[str, ...]:
-    from savecli.cli.render import size
+    from savecli.core.sizes import size
 
     return table.name, str(table.num_rows), size(table.size_bytes), str(table.num_fragments), str(table.num_versions)
 

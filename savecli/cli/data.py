@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from savecli.cli.options import json_option
+from savecli.cli.prepare_lines import num_missing, plan_line, summary
 from savecli.cli.progress_bar import shown_progress
-from savecli.cli.render import JSON_SCHEMA, count, one_line, size
+from savecli.cli.render import JSON_SCHEMA, count, one_line
 from savecli.cli.world import DEFAULT_SIZE
 from savecli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from savecli.datasets.verify import SplitVerification, Verification
-    from savecli.training.cache_plan import CachePlan, CacheRequest
-    from savecli.training.prepare import CacheReport
+    from savecli.training.cache_plan import CacheRequest
     from savecli.training.session import OpenData
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -130,7 +130,7 @@ def prepare(
     with shown_progress() as progress:
         request = _request(opened, progress, is_drawn=name == "synthetic", **model)
         plan = plan_cache(opened.dataset, opened.located, request, folder, retry_failed=retry_failed)
-        click.echo(_plan_line(plan, opened, request, folder), err=True)
+        click.echo(plan_line(plan, opened, request, folder), err=True)
         if only_plan:
             return DONE
         report = prepare_request(
@@ -143,9 +143,9 @@ def prepare(
             progress=progress,
             num_workers=jobs,
         )
-    click.echo(_summary(report, opened), err=True)
+    click.echo(summary(report, opened), err=True)
     click.echo(folder)
-    return SKIPPED_SOME if report.failures or _num_missing(opened) else DONE
+    return SKIPPED_SOME if report.failures or num_missing(opened) else DONE
 
 
 @data.command(epilog="Example: save data make synthetic --out world --train 200 --val 40 --test 40")
@@ -202,47 +202,6 @@ def _request(
     if taught is None:
         return request
     return replace(request, teacher=taught.teacher, teacher_name=taught.name, teacher_fingerprint=taught.fingerprint)
-
-
-def _plan_line(plan: CachePlan, opened: OpenData, request: CacheRequest, folder: Path) -> str:
-    """`Plan: 9 000 clips to prepare, 12 there · about 18.3 GB (…), 74.0 GB free · tokens of the frozen encoder`"""
-    import shutil
-
-    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    counts = _counts(
-        f"{count(len(plan.todo), 'clip')} to prepare",
-        (plan.num_there, "there"),
-        (len(plan.failed_before), "failed before"),
-        (_num_missing(opened), "without a file"),
-    )
-    sound = "tokens of the frozen encoder" if request.audio is not None else "filter banks"
-    parts = [f"frames {size(plan.size.frames)}"]
-    parts += [f"{sound} {size(plan.size.sound)}"] if plan.size.sound else []
-    parts += [f"teacher {size(plan.size.teacher)}"] if plan.size.teacher else []
-    space = f"about {size(plan.size.total)} ({', '.join(parts)}), {size(shutil.disk_usage(place).free)} free"
-    return f"Plan: {counts} · {space} · for `{request.config.name}`"
-
-
-def _summary(report: CacheReport, opened: OpenData) -> str:
-    """`9 000 clips prepared, 12 were there, 3 cannot be read.`"""
-    counts = _counts(
-        f"{count(report.num_made, 'clip')} prepared",
-        (report.plan.num_there, "were there"),
-        (report.num_damaged, "damaged entries made anew"),
-        (report.num_unheard, "with sound that nothing here recognises speech in"),
-        (report.plan.num_untaught, "unknown to the teacher"),
-        (len(report.failures), "cannot be read"),
-        (_num_missing(opened), "without a file"),
-    )
-    return f"{counts}."
-
-
-def _counts(first: str, *kinds: tuple[int, str]) -> str:
-    return ", ".join([first, *(f"{number} {kind}" for number, kind in kinds if number)])
-
-
-def _num_missing(opened: OpenData) -> int:
-    return sum(opened.num_missing.values())
 
 
 def _show_list(*, as_json: bool) -> None:

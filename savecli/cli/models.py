@@ -16,9 +16,10 @@ import click
 
 from savecli.cli.options import json_option
 from savecli.cli.progress_bar import shown_progress
-from savecli.cli.render import JSON_SCHEMA, is_terminal, one_line, size
+from savecli.cli.render import JSON_SCHEMA, is_terminal, one_line
 from savecli.core.errors import UsageError, WeightsError
 from savecli.core.progress import Progress
+from savecli.core.sizes import size
 
 if TYPE_CHECKING:
     from savecli.model.hub import Hub

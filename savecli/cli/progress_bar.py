@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from savecli.cli.render import length, one_line, size
+from savecli.cli.render import length, one_line
 from savecli.core.progress import Progress
+from savecli.core.sizes import size
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

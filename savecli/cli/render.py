@@ -38,15 +38,6 @@ def length(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
-def size(num_bytes: float) -> str:
-    """A size on disk: `3.4 MB`, `1.2 GB` (powers of 1000)."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if num_bytes < 1000:
-            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
-        num_bytes /= 1000
-    return f"{num_bytes:.1f} TB"
-
-
 def count(number: int, noun: str, plural: str = "") -> str:
     """`1 video`, `2 videos`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}".replace(",", " ")

@@ -38,7 +38,8 @@ def status(archive_folder: Path, failed: bool, as_json: bool) -> int:
 
 
 def _lines(contents: ArchiveContents) -> list[str]:
-    from savecli.cli.render import count, length, one_line, size
+    from savecli.cli.render import count, length, one_line
+    from savecli.core.sizes import size
 
     videos = count(contents.num_videos, "video")
     if contents.num_missing:

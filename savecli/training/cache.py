@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,20 +15,17 @@ from savecli.core.errors import MediaError, UsageError
 from savecli.datasets.base import DatasetClip
 from savecli.model.audio import AudioBranch
 from savecli.model.config import ModelConfig
-from savecli.training.cache_index import Entry
 from savecli.training.cache_keys import (
-    VERSIONS,
     PartKey,
-    PartKind,
     Stamps,
     frames_key,
     is_fresh,
     sound_key,
-    speech_key,
-    teacher_key,
+    stamp_of,
     tokens_key,
 )
-from savecli.training.cache_store import PART, AnyArray, DamagedEntry, PartReader, part_folder
+from savecli.training.cache_parts import EntryState, entry_state, speech_there, teacher_there
+from savecli.training.cache_store import AnyArray, DamagedEntry, PartReader, part_folder
 from savecli.training.cache_tokens import sound_tokens, tokens_shape
 from savecli.training.files import FileSource, TaughtClip, sound_format
 from savecli.training.records import ClipArrays
@@ -101,8 +97,8 @@ class CacheSource:
         self._hears = sound_format(config) is not None
         self._sound_part = self._open(sound_key(config))
         has_words = speech is None and config.has_speech
-        self._speech_part = self._open(_speech_there(folder, speech_config)) if has_words else None
-        self._teacher_part = self._open(_teacher_there(folder, teacher))
+        self._speech_part = self._open(speech_there(folder, speech_config)) if has_words else None
+        self._teacher_part = self._open(teacher_there(folder, teacher))
         self._encoding = threading.Lock()
 
     @property
@@ -133,16 +129,18 @@ class CacheSource:
             teacher_audio=taught.audio,
         )
 
-    def num_fitting(self, clips: Iterable[DatasetClip]) -> int:
-        """How many of the clips have frames here that fit the model and are of their files as they are now."""
-        return sum(self._fresh(self._frames_part, clip, self._stamps.of(clip)) is not None for clip in clips)
+    def states(self, clips: Iterable[DatasetClip]) -> Counter[EntryState]:
+        """How many of the clips have frames here that fit the model, or why not."""
+        return Counter(entry_state(self._frames_part, clip, self._stamps.of(clip)) for clip in clips)
 
     def is_taught(self, clip: DatasetClip) -> bool:
         """Whether there are a teacher's vectors of the clip, or its teacher can be asked; nothing is computed."""
         if self._files is not None and self._files.has_teacher:
             return self._files.is_taught(clip)
-        entry = self._fresh(self._teacher_part, clip, self._stamps.of(clip))
-        return entry is not None and "video" in (entry.arrays or {})
+        part = self._teacher_part
+        entry = part.entry(clip.clip_id) if part is not None else None
+        is_there = entry_state(part, clip, self._stamps.of(clip)) == "there"
+        return entry is not None and is_there and "video" in (entry.arrays or {})
 
     def _sound(self, clip: DatasetClip, stamp: str) -> Mapping[str, AnyArray]:
         """`banks` or `tokens`, and `mask`; nothing without sound."""
@@ -196,11 +194,6 @@ class CacheSource:
             _log.warning("%s; it is read from its file", error)
             return None
 
-    def _fresh(self, part: PartReader | None, clip: DatasetClip, stamp: str) -> Entry | None:
-        """The clip's entry where it counts and holds something."""
-        entry = part.entry(clip.clip_id) if part is not None else None
-        return entry if entry is not None and is_fresh(entry.stamp, stamp) and not entry.failure else None
-
     def _from_files(self, clip: DatasetClip) -> FileSource:
         if self._files is None:
             raise MediaError(
@@ -213,6 +206,15 @@ class CacheSource:
     def _open(self, key: PartKey | None) -> PartReader | None:
         folder = part_folder(self._folder, key.name) if key is not None else None
         return None if folder is None else PartReader(folder)
+
+
+def kept_clips(folder: Path | None, config: ModelConfig, clips: Iterable[DatasetClip]) -> frozenset[str]:
+    """Ids of the clips whose frames a cache holds for a model, whatever has become of their files; none without one."""
+    place = part_folder(folder, frames_key(config).name) if folder is not None else None
+    if place is None:
+        return frozenset()
+    part = PartReader(place)
+    return frozenset(clip.clip_id for clip in clips if entry_state(part, clip, stamp_of(clip, None)) == "there")
 
 
 def cache_size(
@@ -242,45 +244,3 @@ def cache_size(
     speech = _OVERHEAD_BYTES if with_speech and config.has_speech else 0
     teacher = 2 * 4 * _TEACHER_WIDTH + _OVERHEAD_BYTES if with_teacher else 0
     return CacheSize(num_clips * frames, num_clips * sound, num_clips * speech, num_clips * teacher)
-
-
-def teachers_in(folder: Path) -> tuple[str, ...]:
-    """Names of the teachers whose vectors a cache holds."""
-    return tuple(key.settings["teacher"] for key in teacher_keys(folder))
-
-
-def teacher_keys(folder: Path) -> tuple[PartKey, ...]:
-    """Parts of teachers' vectors in a cache."""
-    return tuple(_keys_there(folder, "teacher", lambda held: teacher_key(held["teacher"], held["fingerprint"])))
-
-
-def _teacher_there(folder: Path, name: str | None) -> PartKey | None:
-    if name == "":
-        return None
-    keys = [key for key in teacher_keys(folder) if name in (None, key.settings["teacher"])]
-    if len(keys) > 1:
-        raise UsageError(
-            "which teacher is meant?",
-            why=f"{folder} holds vectors of {', '.join(key.settings['teacher'] for key in keys)}",
-            fix="name one, or give its folder with `--teacher DIR`",
-        )
-    return keys[0] if keys else None
-
-
-def _speech_there(folder: Path, config: SpeechConfig) -> PartKey | None:
-    """The transcripts of the best recogniser, which may be one that this machine does not have."""
-    keys = _keys_there(folder, "speech", lambda held: speech_key(config, held["recogniser"]))
-    return min(keys, key=lambda key: _worse(key.settings["recogniser"]), default=None)
-
-
-def _worse(recogniser: str) -> tuple[bool, bool, str]:
-    """Whisper, then others, then what only read subtitles."""
-    return not recogniser, recogniser != "whisper", recogniser
-
-
-def _keys_there(folder: Path, kind: PartKind, made: Callable[[Mapping[str, Any]], PartKey]) -> Iterator[PartKey]:
-    """Parts of a kind whose settings are those of today's key for them; older ones count no longer."""
-    for path in sorted(folder.glob(f"{kind}-*/{PART}")):
-        held = json.loads(path.read_text(encoding="utf-8"))
-        if held.get("version") == VERSIONS[kind] and (key := made(held)).settings == held:
-            yield key

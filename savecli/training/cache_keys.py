@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
+from savecli.core.hashing import content_hash
 from savecli.datasets.base import DatasetClip
 from savecli.model.config import ModelConfig
 from savecli.training.files import TEACHER_FRAMES, TEACHER_SIDE, frame_format, sound_format
@@ -118,6 +119,7 @@ class Stamps:
     def __init__(self, paths: Mapping[str, Path]) -> None:
         self._paths = paths
         self._subtitles: dict[Path, Mapping[str, frozenset[Path]]] = {}
+        self._contents: dict[Path, tuple[str, str]] = {}
 
     def of(self, clip: DatasetClip, kind: PartKind = "frames") -> str:
         """As `stamp_of`; that of speech also tells the subtitles beside the file."""
@@ -129,6 +131,42 @@ class Stamps:
         file, _, span = stamp.partition("@")
         return f"{file}+{files_digest(*sorted(beside))}@{span}" if beside else stamp
 
+    def content(self, clip: DatasetClip) -> str:
+        """Hash of the content of the clip's file, which is read once as long as it does not change.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        path = self._paths[clip.clip_id]
+        state = stamp_of(clip, path).partition("@")[0]
+        held = self._contents.get(path)
+        if held is None or held[0] != state:
+            held = self._contents[path] = (state, content_hash(path))
+        return held[1]
+
+    def is_still(self, clip: DatasetClip, content: str) -> bool:
+        """Whether the clip's file can be read to its end, and is of this content."""
+        try:
+            return content_hash(self._paths[clip.clip_id]) == content
+        except OSError:
+            return False
+
+    def with_content(self, clip: DatasetClip, kind: PartKind, content: str) -> str:
+        """As `of`, with what tells the same content at another time of change.
+
+        Args:
+            content: as `content` gives it; "" is not known.
+
+        Raises:
+            OSError: a file of subtitles cannot be read.
+        """
+        stamp = self.of(clip, kind)
+        if kind == "speech" and content and (beside := self._beside(self._paths[clip.clip_id])):
+            told = " ".join([content, *(f"{path.name} {content_hash(path)}" for path in sorted(beside))])
+            content = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        file, _, span = stamp.partition("@")
+        return f"{file}#{content}@{span}" if content else stamp
+
     def _beside(self, path: Path) -> frozenset[Path]:
         if path.parent not in self._subtitles:
             self._subtitles[path.parent] = _subtitles_in(path.parent)
@@ -137,10 +175,33 @@ class Stamps:
 
 
 def is_fresh(stamp: str, now: str) -> bool:
-    """Whether an entry of `stamp` is of the clip and file of the stamp `now`."""
-    file, _, span = now.partition("@")
-    its_file, _, its_span = stamp.partition("@")
-    return span == its_span and (not file or file == its_file)
+    """Whether an entry of `stamp` is of the clip and file of the stamp `now`, by size and time of change."""
+    state, _, span = _split_stamp(now)
+    its_state, _, its_span = _split_stamp(stamp)
+    return span == its_span and (not state or state == its_state)
+
+
+def is_same_content(stamp: str, now: str) -> bool:
+    """Whether an entry of `stamp` is of the clip of the stamp `now` and of the same content; False where not known."""
+    _, content, span = _split_stamp(now)
+    return bool(content) and (content, span) == _split_stamp(stamp)[1:]
+
+
+def content_of(stamp: str) -> str:
+    """What `Stamps.content` gave when an entry was made; "" is not known."""
+    return _split_stamp(stamp)[1]
+
+
+def is_of_span(stamp: str, now: str) -> bool:
+    """Whether an entry of `stamp` is of the span of the stamp `now`, whatever has become of the file."""
+    return _split_stamp(stamp)[2] == _split_stamp(now)[2]
+
+
+def _split_stamp(stamp: str) -> tuple[str, str, str]:
+    """State of the file, hash of its content, span of the clip."""
+    file, _, span = stamp.partition("@")
+    state, _, content = file.partition("#")
+    return state, content, span
 
 
 def _subtitles_in(folder: Path) -> Mapping[str, frozenset[Path]]:

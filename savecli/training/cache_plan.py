@@ -27,12 +27,12 @@ from savecli.training.cache_keys import (
     Stamps,
     files_digest,
     frames_key,
-    is_fresh,
     sound_key,
     speech_key,
     teacher_key,
     tokens_key,
 )
+from savecli.training.cache_parts import entry_state
 from savecli.training.cache_store import PartReader, part_folder
 from savecli.training.files import offline_transcriber, recogniser_of
 from savecli.transcript.choose import SpeechConfig
@@ -85,6 +85,7 @@ class CachePlan:
 
     Args:
         todo: clips of which something is missing, and which parts.
+        num_changed: of them, those of which frames are there, of their files as they were before.
         failed_before: by clip id, why it is passed over: it could not be read, and its file is the same.
         num_there: clips of which everything is there.
         num_missing: clips without a file.
@@ -93,6 +94,7 @@ class CachePlan:
     """
 
     todo: tuple[tuple[DatasetClip, frozenset[PartKind]], ...]
+    num_changed: int
     failed_before: Mapping[str, str]
     num_there: int
     num_missing: int
@@ -120,13 +122,15 @@ def plan_of(
     kinds, stamps = tuple(request.keys), Stamps(located.paths)
     todo: list[tuple[DatasetClip, frozenset[PartKind]]] = []
     failed: dict[str, str] = {}
-    num_there = num_missing = num_untaught = 0
+    num_changed = num_there = num_missing = num_untaught = 0
     for clip in {clip.clip_id: clip for split in dataset.splits for clip in split.clips}.values():
         if clip.clip_id not in located.paths:
             num_missing += 1
             continue
-        reason = _failure(parts.get("frames"), clip, stamps.of(clip))
-        missing = frozenset(kind for kind in kinds if not _is_there(parts.get(kind), clip, stamps.of(clip, kind)))
+        states = {kind: entry_state(parts.get(kind), clip, stamps.of(clip, kind)) for kind in kinds}
+        entry = parts["frames"].entry(clip.clip_id) if states["frames"] == "failed" else None
+        reason = "" if entry is None else entry.failure
+        missing = frozenset(kind for kind in kinds if states[kind] != "there")
         if request.teacher is not None and not knows(request.teacher, clip.clip_id):
             num_untaught += 1
             missing -= {"teacher"}
@@ -134,19 +138,11 @@ def plan_of(
             failed[clip.clip_id] = reason
         elif missing:
             todo.append((clip, missing))
+            num_changed += states["frames"] == "changed"
         else:
             num_there += 1
-    return CachePlan(tuple(todo), failed, num_there, num_missing, num_untaught, _size(todo, located, request))
-
-
-def _failure(part: PartReader | None, clip: DatasetClip, stamp: str) -> str:
-    entry = part.entry(clip.clip_id) if part is not None else None
-    return entry.failure if entry is not None and is_fresh(entry.stamp, stamp) else ""
-
-
-def _is_there(part: PartReader | None, clip: DatasetClip, stamp: str) -> bool:
-    entry = part.entry(clip.clip_id) if part is not None else None
-    return entry is not None and is_fresh(entry.stamp, stamp) and not entry.failure
+    size = _size(todo, located, request)
+    return CachePlan(tuple(todo), num_changed, failed, num_there, num_missing, num_untaught, size)
 
 
 def _size(

@@ -18,6 +18,7 @@ import os
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,10 @@ class PartWriter(PartReader):
         crc32 = zlib.crc32(blob)
         self._append(Entry(name, stamp, self._data_end, len(blob), crc32, places), blob)
 
+    def restamp(self, name: str, stamp: str) -> None:
+        """Let an entry be of another stamp. Raises as `add`."""
+        self._append(replace(self._entries[name], stamp=stamp), b"")
+
     def fail(self, name: str, stamp: str, reason: str) -> None:
         """Write down why there is nothing. Raises as `add`."""
         self._append(Entry(name, stamp, failure=reason), b"")
@@ -160,7 +165,8 @@ class PartWriter(PartReader):
             self._entries.pop(entry.name, None)
         else:
             self._entries[entry.name] = entry
-        self._checked.add(entry.name)
+        if blob:
+            self._checked.add(entry.name)
 
     def _cut(self) -> None:
         """Back to what is whole."""
@@ -175,23 +181,21 @@ def part_folder(cache: Path, name: str) -> Path | None:
 
 
 def make_part(cache: Path, name: str, settings: Mapping[str, Any]) -> Path:
-    """The folder of a part, made where it is not there.
+    """The folder of a part, made where it is not there; what tells its settings is mended where it is damaged.
 
     Raises:
         SaveError: it cannot be written.
     """
-    folder = cache / name
-    if not (folder / PART).is_file():
-        try:
+    folder, text = cache / name, json.dumps(settings, indent=2) + "\n"
+    try:
+        if not (folder / PART).is_file() or (folder / PART).read_bytes() != text.encode():
             folder.mkdir(parents=True, exist_ok=True)
             part = folder / f".{PART}.{os.getpid()}"
-            part.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+            part.write_bytes(text.encode())
             part.replace(folder / PART)
-        except OSError as error:
-            why = f"{folder}: {(error.strerror or str(error)).lower()}"
-            raise SaveError(
-                "the cache cannot be written", why=why, fix="choose another place with `--cache`"
-            ) from error
+    except OSError as error:
+        why = f"{folder}: {(error.strerror or str(error)).lower()}"
+        raise SaveError("the cache cannot be written", why=why, fix="choose another place with `--cache`") from error
     return folder
 
 

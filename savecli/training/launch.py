@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from savecli.core.errors import UsageError
@@ -16,18 +17,24 @@ from savecli.model.convert import refuse_differences
 from savecli.model.hub import Hub
 from savecli.model.presets import DRAWN, PRESETS, find_preset
 from savecli.model.save_model import SaveModel
-from savecli.training.cache import CacheSource, teachers_in
+from savecli.training.cache import CacheSource, kept_clips
+from savecli.training.cache_parts import EntryState, teachers_in
 from savecli.training.config import RunConfig, Selection, with_settings
 from savecli.training.loop import Watch
 from savecli.training.recipes import default_recipe, find_recipe
 from savecli.training.records import ClipSource, dropped_text
 from savecli.training.run_dir import RunData, RunDir
-from savecli.training.session import OpenData, cache_beside, open_data, open_source, run_splits
+from savecli.training.session import OpenData, cache_beside, needs_teacher, open_data, open_source, run_splits
 from savecli.training.start import keeps_sound_tokens, prepare_for_training, pretrained_model, random_model
 from savecli.training.training_run import Machine, Outcome, RunSplits, check_sizes, run
 
 PRETRAINED, SCRATCH = "pretrained", "scratch"
 DEFAULT_PRESET = "save"
+# Of what a cache does not give, what is told.
+_FROM_FILES: tuple[tuple[EntryState, str], ...] = (
+    ("absent", "that are not in it"),
+    ("changed", "whose files have changed since (`save data prepare` looks at them again)"),
+)
 _NO_PROGRESS = NoProgress()
 
 
@@ -144,7 +151,8 @@ def resume_run(folder: Path, around: Surroundings) -> Outcome:
 
 
 def _opened(config: RunConfig, data: RunData) -> OpenData:
-    return open_data(config.dataset, Path(data.root), videos=_path(data.videos), asr=_path(data.asr))
+    kept = partial(kept_clips, _path(data.cache), config.model)
+    return open_data(config.dataset, Path(data.root), videos=_path(data.videos), asr=_path(data.asr), kept=kept)
 
 
 def _source(config: RunConfig, data: RunData, held: OpenData, model: SaveModel, around: Surroundings) -> ClipSource:
@@ -164,11 +172,11 @@ def _source(config: RunConfig, data: RunData, held: OpenData, model: SaveModel, 
             around.progress.note(f"{split.name}: of the annotations left out: {dropped_text(split.dropped)}")
     train = held.dataset.train
     if isinstance(source, CacheSource) and train is not None:
-        num_fitting = source.num_fitting(train.clips)
-        if num_fitting < len(train.clips):
+        states = source.states(train.clips)
+        if slow := [f"{states[state]} {why}" for state, why in _FROM_FILES if states[state]]:
             around.progress.note(
-                f"cache: {num_fitting} of {len(train.clips)} clips of {train.name} are in {cache} for this model; "
-                "the others are read from their files, which is slower"
+                f"cache: {states['there']} of {len(train.clips)} clips of {train.name} are in {cache} for this model; "
+                f"{' and '.join(slow)} are read from their files, which is slower"
             )
     return source
 
@@ -273,10 +281,8 @@ def _run_data(request: RunRequest) -> RunData:
 
 
 def _check_teacher(config: RunConfig, data: RunData) -> None:
-    kind = config.model.loss.alignment
-    needs = config.model.audio is not None and kind is not None and kind != "contrastive"
     has = data.teacher is not None or (data.cache is not None and teachers_in(Path(data.cache)))
-    if needs and not has:
+    if needs_teacher(config.model) and not has:
         raise UsageError(
             f"the alignment loss of `{config.model.name}` needs a teacher",
             why="it learns from how alike a teacher finds the sights and sounds of a batch",

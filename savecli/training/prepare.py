@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
-from savecli.core.errors import MediaError, SaveError
+from savecli.core.errors import SaveError
 from savecli.core.progress import NoProgress, Progress
-from savecli.datasets.base import Dataset, DatasetClip
+from savecli.core.sizes import size
+from savecli.datasets.base import Dataset
 from savecli.datasets.locate import Located
-from savecli.features.inputs import ClipSound, Transcriber
+from savecli.features.inputs import Transcriber
 from savecli.model.audio import AudioBranch
 from savecli.model.config import ModelConfig
 from savecli.model.teachers import Teacher
-from savecli.training.cache import CacheSize, teacher_keys
+from savecli.training.cache import cache_size
+from savecli.training.cache_clip import ClipMaker, encoded
 from savecli.training.cache_keys import PartKey, PartKind, Stamps
+from savecli.training.cache_parts import teacher_keys
 from savecli.training.cache_plan import CachePlan, CacheRequest, plan_of
-from savecli.training.cache_store import AnyArray, PartWriter, damaged_entries, make_part
-from savecli.training.cache_tokens import sound_tokens
+from savecli.training.cache_store import PartWriter, damaged_entries, make_part
 from savecli.training.files import FileSource
 from savecli.training.loader import ahead
 
@@ -43,29 +42,19 @@ class CacheReport:
     Args:
         failures: by clip id, why it cannot be read, now or in a run before.
         num_damaged: entries whose checksum was wrong; they have been made anew.
+        num_kept: clips whose files have another time of change, and the same content: all is there.
         num_with_sound, num_with_speech: among the clips that were made now.
         num_unheard: clips whose speech is not kept, as they have no subtitles and nothing here recognises speech.
     """
 
     plan: CachePlan
     num_made: int
+    num_kept: int
     num_with_sound: int
     num_with_speech: int
     failures: Mapping[str, str]
     num_damaged: int
     num_unheard: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Made:
-    """What was read of a clip; stamps and arrays by part. `sound` waits for the encoder."""
-
-    clip: DatasetClip
-    stamps: Mapping[PartKind, str]
-    arrays: dict[PartKind, Mapping[str, AnyArray]] = field(default_factory=dict)
-    sound: ClipSound | None = None
-    failure: str = ""
-    is_unheard: bool = False
 
 
 def prepare_cache(
@@ -141,7 +130,7 @@ def prepare_request(
                 _remove_replaced(folder, key)
         num_damaged = _drop_damaged(parts.values()) if verify else 0
         plan = plan_of(dataset, located, request, parts, retry_failed=retry_failed)
-        _check_space(folder, plan.size)
+        _check_space(folder, plan, request.config)
         return _fill(plan, located, request, parts, num_damaged, progress, num_workers)
 
 
@@ -173,12 +162,15 @@ def writing(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _check_space(folder: Path, size: CacheSize) -> None:
+def _check_space(folder: Path, plan: CachePlan, config: ModelConfig) -> None:
+    """Refuse what is certain not to fit: frames of new clips. Of sound it is not known how much there is."""
+    num_new = sum("frames" in missing for _, missing in plan.todo) - plan.num_changed
+    least = cache_size(num_new, config, with_tokens=False).frames
     free = shutil.disk_usage(folder).free
-    if size.total > free:
+    if least > free:
         raise SaveError(
             "the disk has no room for the cache",
-            why=f"{folder}: about {size.total / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free",
+            why=f"{folder}: frames alone need about {size(least)}, {size(free)} are free",
             fix="free some space, or choose another disk with `--cache`",
         )
 
@@ -217,68 +209,27 @@ def _fill(
         transcriber=request.listener if "speech" in request.keys else None,
     )
     failures = dict(plan.failed_before)
-    num_made = num_sound = num_speech = num_unheard = 0
+    num_made = num_kept = num_sound = num_speech = num_unheard = 0
     progress.start(len(plan.todo), unit="clips", title="Preparing")
-    read = ahead(partial(_read, files, Stamps(located.paths)), plan.todo, num_threads=num_workers)
+    maker = ClipMaker(files, Stamps(located.paths), parts)
+    read = ahead(maker.made, plan.todo, num_threads=num_workers)
     together = _ENCODED_TOGETHER if request.audio is not None else 1
     while chunk := list(islice(read, together)):
-        for made in _encoded(chunk, request.audio):
+        for made in encoded(chunk, request.audio):
             name, path = made.clip.clip_id, located.paths[made.clip.clip_id]
             if made.failure:
                 failures[name] = made.failure
                 progress.skip(path, made.failure)
+            if made.is_broken:
                 parts["frames"].fail(name, made.stamps["frames"], made.failure)
+            for kind in made.kept:
+                parts[kind].restamp(name, made.stamps[kind])
             for kind, arrays in made.arrays.items():
                 parts[kind].add(name, made.stamps[kind], arrays)
             num_made += bool(made.arrays)
+            num_kept += bool(made.kept and not made.arrays)
             num_sound += made.sound is not None
             num_speech += bool(made.arrays.get("speech"))
             num_unheard += made.is_unheard
             progress.advance(1)
-    return CacheReport(plan, num_made, num_sound, num_speech, failures, num_damaged, num_unheard)
-
-
-def _read(files: FileSource, stamps: Stamps, item: tuple[DatasetClip, frozenset[PartKind]]) -> _Made:
-    """What is missing of a clip. Stamps are taken first: a file that changes meanwhile is stale at once.
-
-    Speech that nothing here recognises, and a clip that the teacher does not know, are left out: that may change
-    while the clip's file does not.
-    """
-    clip, kinds = item
-    made = _Made(clip, {"frames": stamps.of(clip), **{kind: stamps.of(clip, kind) for kind in kinds}})
-    sound, is_unheard = None, False
-    try:
-        if "frames" in kinds:
-            made.arrays["frames"] = {"frames": files.frames(clip)}
-        if "sound" in kinds or "tokens" in kinds:
-            sound = files.sound(clip)
-            kind: PartKind = "sound" if "sound" in kinds else "tokens"
-            made.arrays[kind] = {} if sound is None else {"banks": _half(sound), "mask": sound.mask}
-        if "speech" in kinds:
-            text = files.known_speech(clip)
-            is_unheard = text is None
-            if text is not None:
-                made.arrays["speech"] = {"text": np.frombuffer(text.encode(), np.uint8)} if text else {}
-        if "teacher" in kinds:
-            taught = files.taught(clip)
-            vectors = {"video": taught.video, "audio": taught.audio}
-            if taught.video is not None:
-                made.arrays["teacher"] = {name: vector for name, vector in vectors.items() if vector is not None}
-    except MediaError as error:
-        return _Made(clip, made.stamps, failure=error.why or error.what)
-    return _Made(clip, made.stamps, made.arrays, sound, is_unheard=is_unheard)
-
-
-def _half(sound: ClipSound) -> AnyArray:
-    return sound.banks.astype(np.float16)
-
-
-def _encoded(chunk: Sequence[_Made], audio: AudioBranch | None) -> Sequence[_Made]:
-    """The same clips, with tokens in the place of filter banks where an encoder is there."""
-    waiting = [made for made in chunk if made.sound is not None and "tokens" in made.arrays]
-    if audio is None or not waiting:
-        return chunk
-    banks = [made.sound.banks for made in waiting if made.sound is not None]
-    for made, tokens in zip(waiting, sound_tokens(audio, banks), strict=True):
-        made.arrays["tokens"] = {"tokens": tokens, "mask": made.arrays["tokens"]["mask"]}
-    return chunk
+    return CacheReport(plan, num_made, num_kept, num_sound, num_speech, failures, num_damaged, num_unheard)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ import torch
 from savecli.core.errors import UsageError
 from savecli.core.progress import NoProgress, Progress
 from savecli.datasets.asr import read_transcripts
-from savecli.datasets.base import Dataset, Split
+from savecli.datasets.base import Dataset, DatasetClip, Split
 from savecli.datasets.locate import Located, locate
 from savecli.datasets.registry import find_dataset
 from savecli.model.audio import AudioBranch
@@ -21,7 +22,7 @@ from savecli.model.checkpoint import Checkpoint
 from savecli.model.config import ModelConfig
 from savecli.model.precision import Precision, choose_precision
 from savecli.model.teachers import file_teacher
-from savecli.training.cache import CacheSource
+from savecli.training.cache import CacheSource, kept_clips
 from savecli.training.config import Selection
 from savecli.training.evaluate import evaluate_split
 from savecli.training.files import FileSource
@@ -50,32 +51,42 @@ class OpenData:
     speech: Mapping[str, str] | None
 
 
-def open_data(name: str, root: Path, *, videos: Path | None = None, asr: Path | None = None) -> OpenData:
+def open_data(
+    name: str,
+    root: Path,
+    *,
+    videos: Path | None = None,
+    asr: Path | None = None,
+    kept: Callable[[Sequence[DatasetClip]], Container[str]] = lambda _: (),
+) -> OpenData:
     """The dataset in a folder and the files of its clips.
 
     Args:
         videos: where its files are, if not in the folder.
         asr: transcripts in the authors' form; None takes those found in the folder.
+        kept: ids of those clips without a file that count as there all the same, as a cache holds them.
 
     Raises:
-        UsageError: the folder has another shape, or none of the dataset's files is there.
+        UsageError: the folder has another shape, or none of the dataset's clips is there.
     """
     kind = find_dataset(name)
     dataset = kind.read(root)
     located = locate(dataset, videos)
-    if not located.paths:
+    clips = [clip for split in dataset.splits for clip in split.clips]
+    cached = kept([clip for clip in clips if clip.clip_id not in located.paths])
+    there = {clip.clip_id for clip in clips if clip.clip_id in located.paths or clip.clip_id in cached}
+    if not there:
         raise UsageError(
             f"no video of {name} is in {videos or root}",
-            why=f"looked for {sum(len(split.clips) for split in dataset.splits)} files, "
-            f"the first is `{next((split.clips[0].media for split in dataset.splits if split.clips), '')}`",
+            why=f"looked for {len(clips)} files, the first is `{clips[0].media if clips else ''}`",
             fix=f"name their folder with `--videos DIR`; {kind.source}",
         )
     words = read_transcripts(dataset, asr)
     present = replace(
         dataset,
-        train=_present(dataset.train, located.paths),
-        val=_present(dataset.val, located.paths),
-        test=_present(dataset.test, located.paths),
+        train=_present(dataset.train, there),
+        val=_present(dataset.val, there),
+        test=_present(dataset.test, there),
     )
     num_missing = {
         split.name: len(split.clips) - len(here.clips)
@@ -155,7 +166,8 @@ def evaluate_checkpoint(
         UsageError: no such dataset or split, or a folder of another shape.
         SaveError: none of its clips can be read.
     """
-    data = open_data(name, root, videos=videos, asr=asr)
+    cache = cache_beside(root, cache)
+    data = open_data(name, root, videos=videos, asr=asr, kept=partial(kept_clips, cache, checkpoint.config))
     chosen = find_split(data, split)
     return evaluate_split(
         checkpoint.model.to(device),
@@ -164,7 +176,7 @@ def evaluate_checkpoint(
         open_source(
             data,
             checkpoint.config,
-            cache=cache_beside(root, cache),
+            cache=cache,
             frozen_audio=checkpoint.model.audio,
             is_taught=False,
         ),
@@ -191,10 +203,10 @@ def open_source(
     Args:
         teacher: folder with a teacher's vectors; None takes those in the cache.
         frozen_audio: the model's audio branch if its encoder does not learn, so that what it made of the sound counts.
-        is_taught: whether a teacher's vectors are wanted at all.
+        is_taught: whether a teacher's vectors are wanted where the model's loss needs them.
 
     Raises:
-        UsageError: there is no cache, or it holds vectors of several teachers.
+        UsageError: there is no cache, or it holds vectors of several teachers and they are needed.
         WeightsError: the teacher's vectors cannot be used.
     """
     vectors = file_teacher(teacher) if teacher is not None else None
@@ -208,14 +220,19 @@ def open_source(
         files=files,
         speech=data.speech,
         audio=frozen_audio,
-        teacher=None if is_taught else "",
+        teacher=None if is_taught and vectors is None and needs_teacher(config) else "",
     )
 
 
-def _present(split: Split | None, paths: Mapping[str, Path]) -> Split | None:
+def needs_teacher(config: ModelConfig) -> bool:
+    """Whether the alignment loss of a model asks a teacher."""
+    return config.audio is not None and config.loss.alignment not in (None, "contrastive")
+
+
+def _present(split: Split | None, there: Container[str]) -> Split | None:
     if split is None:
         return None
-    return replace(split, clips=tuple(clip for clip in split.clips if clip.clip_id in paths))
+    return replace(split, clips=tuple(clip for clip in split.clips if clip.clip_id in there))
 
 
 def _held_out(train: Split) -> tuple[Split, Split]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from savecli.cli.options import Date, Seconds
-from savecli.cli.render import answer_lines, clock, length, one_line, size, snippet_lines
+from savecli.cli.render import answer_lines, clock, length, one_line, snippet_lines
+from savecli.core.sizes import size
 from savecli.search.results import Answer, Moment, Ranks, Snippet, VideoHit
 
 BOLD, RESET = "\x1b[1m", "\x1b[0m"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,10 +26,11 @@ from savecli.model.hub import Hub
 from savecli.model.records import TeacherVectors
 from savecli.model.teachers import Taught, write_teacher
 from savecli.training.batches import Collator
-from savecli.training.cache import CacheSource, cache_size, teachers_in
+from savecli.training.cache import CacheSource, cache_size
 from savecli.training.cache_keys import files_digest, frames_key, sound_key, teacher_key
+from savecli.training.cache_parts import teachers_in
 from savecli.training.cache_plan import CacheRequest, open_teacher, plan_cache
-from savecli.training.cache_store import DATA, INDEX
+from savecli.training.cache_store import DATA, INDEX, PART
 from savecli.training.files import FileSource
 from savecli.training.prepare import prepare_cache, prepare_request, writing
 from savecli.transcript.choose import Recogniser, Transcriber
@@ -256,6 +258,81 @@ def test_a_teacher_is_asked_once_a_clip(clips, tmp_path):
     assert [item.teacher_video is None for item in taught] == [False, True]
 
 
+class Leaving(Counted):
+    """A teacher that listens, and takes the videos away after the first clip."""
+
+    rate_hz = 16_000
+
+    def __init__(self, videos: Path) -> None:
+        super().__init__()
+        self._videos = videos
+
+    def encode(self, clips):
+        if self._videos.exists():
+            self._videos.rename(self._videos.with_name("away"))
+        return super().encode(clips)
+
+
+@pytest.mark.parametrize("has_frames", [True, False])
+def test_videos_that_go_away_meanwhile_cost_nothing_that_is_there(videos, tmp_path, has_frames):
+    own, folder = tmp_path / "own", tmp_path / "cache"
+    shutil.copytree(videos, own)
+    names = [f"clip{number}" for number in range(4)]
+    clips = dataset_of([clip(name) for name in names]), Located({name: own / f"{name}.mp4" for name in names}, ())
+    if has_frames:
+        prepare_cache(*clips, CONFIG, folder, speech=SPEECH)
+    leaving = Leaving(own)
+    report = prepare_cache(*clips, CONFIG, folder, speech=SPEECH, teacher=leaving, teacher_name="t", num_workers=1)
+    assert len(report.failures) == 3
+    (tmp_path / "away").rename(own)
+    source = CacheSource(folder, CONFIG, speech=SPEECH, paths=clips[1].paths)
+    assert source.states(clips[0].splits[0].clips) == ({"there": 4} if has_frames else {"there": 1, "absent": 3})
+    report = prepare_cache(*clips, CONFIG, folder, speech=SPEECH, teacher=Counted(), teacher_name="t")
+    assert (report.num_made, report.failures) == (3, {})
+
+
+def test_a_copy_of_the_videos_is_the_same_videos(tmp_path, videos):
+    path, beside = tmp_path / "a.mp4", tmp_path / "a.srt"
+    shutil.copy(videos / "clip0.mp4", path)
+    beside.write_text("1\n00:00:00,000 --> 00:00:00,400\nwords\n", encoding="utf-8")
+    clips = dataset_of([clip("a"), clip("b", Span(0.0, 0.3))]), Located({"a": path, "b": path}, ())
+    folder = tmp_path / "cache"
+    prepare_cache(*clips, CONFIG, folder)
+    used = {file: file.stat().st_size for file in folder.rglob(DATA)}
+    os.utime(path, ns=(1, 1))
+    os.utime(beside, ns=(2, 2))
+    assert plan_cache(*clips, CacheRequest(CONFIG), folder).num_changed == 2
+    assert CacheSource(folder, CONFIG, paths=clips[1].paths).states(clips[0].splits[0].clips) == {"changed": 2}
+    report = prepare_cache(*clips, CONFIG, folder)
+    assert (report.num_made, report.num_kept) == (0, 2)
+    assert {file: file.stat().st_size for file in folder.rglob(DATA)} == used
+    assert CacheSource(folder, CONFIG, paths=clips[1].paths).read(clip("a")).speech == "words"
+    with path.open("r+b") as file:  # another content of the same size
+        file.seek(-1, os.SEEK_END)
+        file.write(b"!")
+    os.utime(path, ns=(3, 3))
+    assert prepare_cache(*clips, CONFIG, folder).num_made == 2
+
+
+def test_a_disk_that_cannot_hold_the_frames_is_told_first(clips, tmp_path):
+    many = replace(CONFIG, inputs=replace(CONFIG.inputs, num_frames=10**9))
+    with pytest.raises(SaveError, match="the disk has no room") as raised:
+        prepare_cache(*clips, many, tmp_path / "cache", speech=SPEECH)
+    assert " TB, " in raised.value.why
+
+
+def test_settings_that_are_damaged_are_passed_over_until_they_are_mended(clips, tmp_path, caplog):
+    folder, teacher = tmp_path / "cache", tmp_path / "teacher"
+    vectors(teacher, ["clip0"], 1.0)
+    prepared(clips, folder, teacher)
+    (place,) = folder.glob(f"teacher-*/{PART}")
+    place.write_text("")
+    assert teachers_in(folder) == ()
+    assert "the `save data prepare` that made it mends it" in caplog.text
+    assert prepared(clips, folder, teacher).num_made == 0
+    assert len(teachers_in(folder)) == 1
+
+
 def prepared(clips, folder: Path, teacher_folder: Path):
     """Fill a cache with what a folder of vectors holds, as `save data prepare` does."""
     taught = open_teacher(str(teacher_folder), hub=Hub(offline=True), device=torch.device("cpu"))
@@ -353,11 +430,15 @@ def test_clips_that_fit_are_counted(clips, tmp_path, videos):
     dataset, located = clips
     prepare_cache(dataset, located, CONFIG, tmp_path / "cache", speech=SPEECH)
     items = dataset.splits[0].clips
-    assert CacheSource(tmp_path / "cache", CONFIG, paths=located.paths).num_fitting(items) == 3
+    assert CacheSource(tmp_path / "cache", CONFIG, paths=located.paths).states(items) == {
+        "there": 3,
+        "failed": 1,
+        "absent": 1,
+    }
     other = {**located.paths, "clip0": videos / "clip3.mp4"}
-    assert CacheSource(tmp_path / "cache", CONFIG, paths=other).num_fitting(items) == 2
+    assert CacheSource(tmp_path / "cache", CONFIG, paths=other).states(items)["changed"] == 1
     more = replace(CONFIG, inputs=replace(CONFIG.inputs, num_frames=5))
-    assert CacheSource(tmp_path / "cache", more, paths=located.paths).num_fitting(items) == 0
+    assert CacheSource(tmp_path / "cache", more, paths=located.paths).states(items) == {"absent": 5}
 
 
 def test_damage_is_mended_by_files_or_by_verify(clips, tmp_path):
