@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from savecli.core.errors import UsageError
 from savecli.model.checkpoint import Checkpoint, load_checkpoint
+from savecli.training.cache import kept_clips
 from savecli.training.compare import Comparison, Difference, compare
 from savecli.training.config import RunConfig
 from savecli.training.evaluate import evaluate_split
@@ -52,7 +54,7 @@ def finetune(request: RunRequest, around: Surroundings) -> Verdict:
     """
     RunDir(request.out).check_new()  # before anything is scored
     config = resolved(request)
-    data = _opened(request)
+    data = _opened(request, config)
     splits = run_splits(data, config.train.select)
     num_clips = sum(bool(clip.captions) for clip in splits.train.clips)
     if 0 < num_clips < config.train.batch_size:
@@ -83,7 +85,7 @@ def resume_finetune(folder: Path, around: Surroundings) -> Verdict:
         cache=_path(held.cache),
         asr=_path(held.asr),
     )
-    data = _opened(request)
+    data = _opened(request, config)
     splits = run_splits(data, config.train.select)
     return _judged(request, config, data, splits, around, lambda: resume_run(folder, around))
 
@@ -153,8 +155,9 @@ def _judged(
     )
 
 
-def _opened(request: RunRequest) -> OpenData:
-    return open_data(request.dataset, request.root, videos=request.videos, asr=request.asr)
+def _opened(request: RunRequest, config: RunConfig) -> OpenData:
+    kept = partial(kept_clips, cache_beside(request.root, request.cache), config.model)
+    return open_data(request.dataset, request.root, videos=request.videos, asr=request.asr, kept=kept)
 
 
 def _path(text: str | None) -> Path | None:

@@ -72,6 +72,9 @@ def test_a_cache_stands_for_videos_that_are_gone(manifest: Path, tmp_path: Path)
     trained(manifest, "--out", without, *UNALIGNED)
     assert (without / "report.json").read_text() == (with_videos / "report.json").read_text()
     invoked("eval", "--checkpoint", without, "--dataset", "manifest", "--root", manifest)
+    tuning = ("--set", "num_epochs=1", *UNALIGNED)
+    tuned = invoked("finetune", without / "best", "--root", manifest, "--out", tmp_path / "tuned", *tuning)
+    assert "gallery of 3 clips" in tuned.output
     with pytest.raises(SaveError, match="no video of manifest"):  # made for another model
         trained(manifest, "--out", tmp_path / "other", *UNALIGNED, "--set", "model.inputs.num_frames=3")
 
