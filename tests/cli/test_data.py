@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from random import Random
 
 import pytest
 from click.testing import CliRunner, Result
@@ -79,6 +81,40 @@ def test_spans_and_sound_are_decoded(video):
     overwrite_sound(path)
     for span in (None, Span(0.5, 1.5)):
         assert why_unusable(path, span) == "nothing of its audio stream can be decoded"
+
+
+def overwrite_middle(path: Path) -> Path:
+    """The file with its middle third full of noise."""
+    data = path.read_bytes()
+    third = len(data) // 3
+    path.write_bytes(data[:third] + Random(1).randbytes(third) + data[2 * third :])
+    return path
+
+
+def test_half_a_clip_is_not_in_order(video):
+    whole = video("whole.mkv", duration_s=6.0)
+    assert why_unusable(whole, None) is None
+    half = whole.with_name("half.mkv")
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    assert re.fullmatch(r"it ends at [23]\.\d\d s, and should at 6\.0\d s", why_unusable(half, None))
+    assert re.fullmatch(r"it ends at 6\.0\d s, and should at 900\.00 s", why_unusable(whole, Span(1.0, 900.0)))
+    silent = overwrite_middle(video("silent.mp4", duration_s=6.0, audio=None))
+    assert re.fullmatch(
+        r"its picture cannot be decoded at \d of 12 places, the first at [23]\.\d\d s", why_unusable(silent, None)
+    )
+    loud = overwrite_middle(video("loud.mp4", duration_s=6.0))
+    assert re.fullmatch(r"\d\d % of its sound cannot be decoded", why_unusable(loud, None))
+    hollow = overwrite_middle(video("hollow.mkv", duration_s=6.0))
+    assert re.fullmatch(r"it holds nothing from [12]\.\d\d s to \d\.\d\d s", why_unusable(hollow, None))
+
+
+def test_pictures_that_stay_and_sound_that_ends_are_in_order(video):
+    slides = video("slides.mkv", times_s=[0.0, 0.1, 0.2, 5.0, 5.04, 9.9])
+    late = video("late.mp4", duration_s=6.0, audio_start_s=3.0)
+    titled = video("titled.mkv", duration_s=2.0, subtitles=[(0.5, 200.0, "a note")])
+    tape, silent = video("tape.ts", start_s=90_000.0), video("silent.avi", codec="mpeg4", audio=None)
+    for path in (slides, late, titled, tape, silent):
+        assert [why_unusable(path, span) for span in (None, Span(0.5, 1.5), Span(0.0, 2.0))] == [None, None, None]
 
 
 def test_what_is_missing_and_what_is_broken_is_told_apart(miniature, first):
