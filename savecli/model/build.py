@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from torch import nn
 
+from savecli.core.errors import UsageError
 from savecli.model.audio import AST_NORM_EPS, WHISPER_NORM_EPS, Ast, AudioBranch, WhisperEncoder
 from savecli.model.clip_model import build_towers
 from savecli.model.config import AstConfig, ModelConfig, WhisperConfig
@@ -25,9 +26,10 @@ def build_model(config: ModelConfig) -> SaveModel:
     """The model of a config in fp32 on the CPU, with random towers and what starts from them.
 
     Raises:
-        UsageError: its CLIP is not one that a model of this family can be based on.
+        UsageError: its CLIP is not one that a model of this family can be based on, or does not fit the rest.
     """
     towers: Any = build_towers(config.clip)
+    _check_fits(config, num_positions=len(towers.positional_embedding))
     vision = VisionBranch(cast(nn.Module, towers.visual))
     # The text branch keeps the rest but the scale, which is the model's own.
     del towers.visual, towers.logit_scale, towers.logit_bias
@@ -47,6 +49,33 @@ def build_model(config: ModelConfig) -> SaveModel:
     )
     start_from_clip(model)
     return model
+
+
+def _check_fits(config: ModelConfig, *, num_positions: int) -> None:
+    """Refuse what is longer than the towers' positions, which start those of the frames, too, and odd heads."""
+    inputs = config.inputs
+    for name, value, is_bound in (
+        ("inputs.caption_tokens", inputs.caption_tokens, True),
+        ("inputs.speech_tokens", inputs.speech_tokens, config.has_speech),
+        ("inputs.num_frames", inputs.num_frames, config.temporal in ("positions", "transformer")),
+    ):
+        if is_bound and value > num_positions:
+            raise UsageError(
+                f"`{name}` is {value}",
+                why=f"CLIP's towers have {num_positions} positions",
+                fix=f"choose {num_positions} or less",
+            )
+    width, audio = config.clip.dimension, config.audio
+    heads = [("head_width", config.head_width, width, max(1, width // config.head_width))]
+    if audio is not None:
+        heads.append(("audio.heads", audio.heads, audio.width, audio.heads))
+    for name, value, whole, count in heads:
+        if whole % count:
+            raise UsageError(
+                f"`{name}` is {value}",
+                why=f"a width of {whole} does not split into {count} heads",
+                fix=f"choose a divisor of {whole}",
+            )
 
 
 def _head(config: ModelConfig, *, max_frames: int) -> VideoHead:

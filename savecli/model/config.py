@@ -6,6 +6,7 @@ otherwise is in `ParityConfig`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
@@ -139,6 +140,30 @@ class ModelConfig:
         _check("scoring", self.scoring, get_args(Scoring))
         _check("inputs.sound", self.inputs.sound, get_args(SoundFit))
         _check("loss.alignment", self.loss.alignment, (None, *get_args(AlignmentKind)))
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        """What would only be found wrong in the middle of a run; `build_model` checks what the towers allow."""
+        _check_count("inputs.num_frames", self.inputs.num_frames, 1)
+        for name in ("caption_tokens", "speech_tokens"):
+            _check_count(f"inputs.{name}", getattr(self.inputs, name), 3)  # a word and both marks
+        _check_count("inputs.shortest_text", self.inputs.shortest_text, 0)
+        _check_count("head_width", self.head_width, 1)
+        # What a branch is made of counts only where it is there.
+        for name, is_used in (
+            ("temporal_layers", self.temporal == "transformer"),
+            ("resampler_layers", self.audio is not None),
+            ("num_queries", self.audio is not None),
+            ("fusion_layers", self.audio is not None or self.has_speech),
+        ):
+            _check_count(name, getattr(self, name), 1 if is_used else 0)
+        for name, value in asdict(self.audio).items() if self.audio is not None else ():
+            _check_count(f"audio.{name}", value, 1)
+        for part in ("mix", "loss"):
+            for name, value in asdict(getattr(self, part)).items():
+                if isinstance(value, (int, float)):
+                    _check_amount(f"{part}.{name}", value, 0)
+        _check_amount("temperature", self.temperature, 1e-6)
 
 
 _AUDIO_KINDS: dict[str, type[AstConfig | WhisperConfig]] = {"ast": AstConfig, "whisper": WhisperConfig}
@@ -191,6 +216,16 @@ def _made(form: type[Any], held: dict[str, Any], where: str) -> Any:
             fix="update save, or mend config.json",
         )
     return form(**held)
+
+
+def _check_count(name: str, value: int, low: int) -> None:
+    if value < low:
+        raise UsageError(f"`{name}` is {value!r}", why=f"allowed: {low} or more", fix="choose a value in this range")
+
+
+def _check_amount(name: str, value: float, low: float) -> None:
+    if not math.isfinite(value) or value < low:
+        raise UsageError(f"`{name}` is {value!r}", why=f"allowed: {low:g} or more", fix="choose a value in this range")
 
 
 def _check(name: str, value: object, allowed: tuple[object, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from types import NoneType, UnionType
@@ -96,7 +97,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, lowest in (("batch_size", 1), ("num_epochs", 1), ("frozen_audio_layers", -1)):
             _check_range(name, getattr(self, name), lowest, None)
-        for name in ("chunk_size", "patience", "frozen_layers", "lora_rank"):
+        for name in ("seed", "chunk_size", "patience", "frozen_layers", "lora_rank"):
             _check_range(name, getattr(self, name), 0, None)
         if self.logit_scale is not None:
             _check_range("logit_scale", self.logit_scale, 0.01, 100)
@@ -203,7 +204,12 @@ def _kinds(hint: Any) -> tuple[type, ...]:
 
 
 def _check_range(name: str, value: float, low: float, high: float | None) -> None:
-    if not isinstance(value, (int, float)) or value < low or (high is not None and value > high):
+    if (
+        not isinstance(value, (int, float))
+        or not math.isfinite(value)
+        or value < low
+        or (high is not None and value > high)
+    ):
         allowed = f"{low} or more" if high is None else f"{low} to {high}"
         raise UsageError(f"`{name}` is {value!r}", why=f"allowed: {allowed}", fix="choose a value in this range")
 

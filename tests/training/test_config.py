@@ -7,6 +7,7 @@ import json
 import pytest
 
 from savecli.core.errors import UsageError
+from savecli.model.build import build_model
 from savecli.model.presets import find_preset
 from savecli.training.config import (
     RunConfig,
@@ -16,6 +17,7 @@ from savecli.training.config import (
     with_settings,
 )
 from savecli.training.recipes import RECIPES, default_recipe, find_recipe
+from tests.training.random_clips import small_config
 
 
 @pytest.fixture
@@ -56,12 +58,36 @@ def test_any_field_can_be_set(run: RunConfig) -> None:
         ("logit_scale=abc", "give a value of type float or null"),
         ("batch_size=null", "give a value of type int"),
         ("model.scoring=sum", "allowed: 'pooled', 'joint'"),
+        ("seed=-1", "allowed: 0 or more"),
+        ("optim.lr=NaN", "`optim.lr` is nan"),
+        ("optim.max_norm=Infinity", "`optim.max_norm` is inf"),
+        ("model.inputs.num_frames=0", "`inputs.num_frames` is 0: allowed: 1 or more"),
+        ("model.fusion_layers=-1", "allowed: 1 or more"),
+        ("model.num_queries=0", "allowed: 1 or more"),
+        ("model.audio.layers=0", "`audio.layers` is 0"),
+        ("model.mix.audio=NaN", "`mix.audio` is nan"),
+        ("model.temperature=0", "allowed: 1e-06 or more"),
     ],
 )
 def test_mistakes_are_named(run: RunConfig, setting: str, said: str) -> None:
     with pytest.raises(UsageError) as failed:
         with_settings(run, [setting])
     assert said in f"{failed.value} {failed.value.fix}"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("model.inputs.caption_tokens=500", "`inputs.caption_tokens` is 500: CLIP's towers have 77 positions"),
+        ("model.inputs.num_frames=78", "`inputs.num_frames` is 78"),
+        ("model.head_width=5", "a width of 32 does not split into 6 heads"),
+        ("model.audio.heads=5", "`audio.heads` is 5"),
+    ],
+)
+def test_what_the_towers_do_not_allow_is_refused(setting: str, said: str) -> None:
+    run = RunConfig(dataset="lsmdc", train=TrainConfig(), model=small_config("save"))
+    with pytest.raises(UsageError, match=said):
+        build_model(with_settings(run, [setting]).model)
 
 
 def test_settings_survive_json() -> None:
