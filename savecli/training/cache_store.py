@@ -4,8 +4,9 @@ part.json     what decides the content; another setting is another part
 index.jsonl   a line an entry, the last of a name counts
 data          the entries' bytes, one behind the other
 
-Both files only grow. An entry's line is written behind its bytes, so whatever a kill leaves unfinished is at the end,
-and is cut off by the next writer; readers pass over it. What is damaged before the end costs its own entry only.
+Both files only grow, until `cache_compact` writes a part anew. An entry's line is written behind its bytes, so whatever
+a kill leaves unfinished is at the end, and is cut off by the next writer; readers pass over it. What is damaged before
+the end costs its own entry only.
 """
 
 from __future__ import annotations
@@ -74,13 +75,17 @@ class PartReader:
         """All entries, in the order in which they were first written."""
         return iter(tuple(self._entries.values()))
 
+    def content(self, entry: Entry) -> memoryview:
+        """The entry's bytes as they are, damaged or not."""
+        return memoryview(self._map)[entry.offset : entry.offset + entry.size_bytes]
+
     def arrays(self, entry: Entry) -> dict[str, AnyArray]:
         """The entry's arrays, which lie in the file and cannot be written to; its checksum is compared the first time.
 
         Raises:
             DamagedEntry: the bytes are not those that were written.
         """
-        place = memoryview(self._map)[entry.offset : entry.offset + entry.size_bytes]
+        place = self.content(entry)
         if entry.name not in self._checked:
             if len(place) < entry.size_bytes or zlib.crc32(place) != entry.crc32:
                 raise DamagedEntry(
@@ -128,6 +133,10 @@ class PartWriter(PartReader):
         crc32 = zlib.crc32(blob)
         self._append(Entry(name, stamp, self._data_end, len(blob), crc32, places), blob)
 
+    def take(self, part: PartReader, entry: Entry) -> None:
+        """Write an entry of another part as it is there. Raises as `add`."""
+        self._append(replace(entry, offset=self._data_end), part.content(entry))
+
     def restamp(self, name: str, stamp: str) -> None:
         """Let an entry be of another stamp. Raises as `add`."""
         self._append(replace(self._entries[name], stamp=stamp), b"")
@@ -151,7 +160,7 @@ class PartWriter(PartReader):
                 finally:
                     file.close()
 
-    def _append(self, entry: Entry, blob: bytes) -> None:
+    def _append(self, entry: Entry, blob: bytes | memoryview) -> None:
         line = index_line(entry)
         try:
             _write(self._data_file, blob)
@@ -250,7 +259,7 @@ def _not_written(folder: Path, error: OSError) -> SaveError:
     )
 
 
-def _write(file: FileIO, content: bytes) -> None:
+def _write(file: FileIO, content: bytes | memoryview) -> None:
     """All of it: a raw file may take less at once."""
     rest = memoryview(content)
     while rest:

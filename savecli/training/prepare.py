@@ -21,6 +21,7 @@ from savecli.model.config import ModelConfig
 from savecli.model.teachers import Teacher
 from savecli.training.cache import cache_size
 from savecli.training.cache_clip import ClipMaker, encoded
+from savecli.training.cache_compact import compact, restore
 from savecli.training.cache_keys import PartKey, PartKind, Stamps
 from savecli.training.cache_parts import teacher_keys
 from savecli.training.cache_plan import CachePlan, CacheRequest, plan_of
@@ -113,7 +114,8 @@ def prepare_request(
 ) -> CacheReport:
     """Fill a cache with what is asked for and not there yet.
 
-    What is there stays, unless its file has changed. A clip that cannot be read is remembered with the reason.
+    What is there stays, unless the content of its file has changed. A clip that cannot be read is remembered with the
+    reason. A part that holds more of what counts no longer than of what counts is written anew without it.
 
     Args:
         retry_failed: also try clips again that could not be read before.
@@ -122,16 +124,21 @@ def prepare_request(
     Raises:
         SaveError: the disk is full, another process fills the cache, or a model cannot be loaded.
     """
-    with writing(folder), ExitStack() as stack:
+    with writing(folder):
         parts: dict[PartKind, PartWriter] = {}
-        for kind, key in request.keys.items():
-            parts[kind] = stack.enter_context(PartWriter(make_part(folder, key.name, key.settings)))
-            if kind == "teacher":
-                _remove_replaced(folder, key)
-        num_damaged = _drop_damaged(parts.values()) if verify else 0
-        plan = plan_of(dataset, located, request, parts, retry_failed=retry_failed)
-        _check_space(folder, plan, request.config)
-        return _fill(plan, located, request, parts, num_damaged, progress, num_workers)
+        with ExitStack() as stack:
+            for kind, key in request.keys.items():
+                restore(folder / key.name)
+                parts[kind] = stack.enter_context(PartWriter(make_part(folder, key.name, key.settings)))
+                if kind == "teacher":
+                    _remove_replaced(folder, key)
+            num_damaged = _drop_damaged(parts.values()) if verify else 0
+            plan = plan_of(dataset, located, request, parts, retry_failed=retry_failed)
+            _check_space(folder, plan, request.config)
+            report = _fill(plan, located, request, parts, num_damaged, progress, num_workers)
+        for part in parts.values():
+            compact(part.folder)
+        return report
 
 
 @contextmanager

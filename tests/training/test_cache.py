@@ -312,6 +312,10 @@ def test_a_copy_of_the_videos_is_the_same_videos(tmp_path, videos):
         file.write(b"!")
     os.utime(path, ns=(3, 3))
     assert prepare_cache(*clips, CONFIG, folder).num_made == 2
+    with path.open("ab") as file:
+        file.write(b"more")
+    assert prepare_cache(*clips, CONFIG, folder).num_made == 2
+    assert {file: file.stat().st_size for file in folder.rglob(DATA)} == used  # what is stale gave its room back
 
 
 def test_a_disk_that_cannot_hold_the_frames_is_told_first(clips, tmp_path):

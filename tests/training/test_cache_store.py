@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from savecli.core.errors import SaveError
+from savecli.training.cache_compact import compact, restore
 from savecli.training.cache_store import (
     DATA,
     INDEX,
@@ -207,6 +208,37 @@ def test_many_threads_and_processes_read_at_once_while_one_writes(tmp_path):
 def _read_elsewhere(folder: Path) -> list[int]:
     reader = PartReader(folder)
     return [own(reader, entry.name) for entry in reader.entries()]
+
+
+def test_what_counts_no_longer_is_given_back(tmp_path):
+    folder = part(tmp_path)
+    fill(folder, "abcd")
+    fill(folder, "abc")
+    reader, size = PartReader(folder), (folder / DATA).stat().st_size
+    compact(folder)
+    assert (folder / DATA).stat().st_size == size  # less than half is dead
+    fill(folder, "ab")
+    compact(folder)
+    assert (folder / DATA).stat().st_size == size * 4 // 7
+    assert [own(PartReader(folder), name) for name in "abcd"] == [ord(name) for name in "abcd"]
+    assert own(reader, "a") == ord("a")  # opened before
+    assert part(tmp_path) == folder
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_a_kill_while_room_is_given_back_costs_nothing(tmp_path):
+    folder = part(tmp_path)
+    fill(folder, "ab")
+    copy, old = (tmp_path / f".{folder.name}.{name}" for name in ("copy", "old"))
+    shutil.copytree(folder, copy)
+    (copy / DATA).write_bytes(b"half")
+    restore(folder)  # killed while it was copied
+    assert [own(PartReader(folder), name) for name in "ab"] == [ord(name) for name in "ab"]
+    shutil.copytree(folder, copy)
+    folder.rename(old)
+    restore(folder)  # killed between both renames
+    assert [own(PartReader(folder), name) for name in "ab"] == [ord(name) for name in "ab"]
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 
 def test_a_copied_cache_is_the_same(tmp_path):
