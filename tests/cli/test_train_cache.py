@@ -92,3 +92,10 @@ def test_a_copied_dataset_keeps_its_cache(manifest: Path, tmp_path: Path) -> Non
     assert "9 clips to prepare, 9 of them as their files have changed since" in told
     assert "0 clips prepared, 9 were there, as only the time of their files is another." in told
     assert "0 clips prepared, 9 were there." in prepared(copied)
+
+
+def test_clips_that_are_not_tried_again_are_named_and_never_called_slow(manifest: Path, tmp_path: Path) -> None:
+    (manifest / "rain.mp4").write_bytes(b"no video" * 99)
+    prepared(manifest)
+    assert "1 cannot be read. Not tried again (--retry-failed does): rain" in prepared(manifest)
+    assert "slower" not in trained(manifest, "--out", tmp_path / "run", *UNALIGNED)
