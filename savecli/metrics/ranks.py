@@ -63,6 +63,10 @@ class Ranks(Generic[P]):
         """Whether the reference sorts each text's videos once, instead of counting every tied place."""
         return self.is_grouped and self.direction == "t2v"
 
+    def has_lower_median(self, ties: TieRule) -> bool:
+        """Whether the median of an even number of ranks is the lower of the middle two, as in the reference."""
+        return ties == "reference" and self.is_ordered_reference
+
     def places(self, ties: TieRule) -> tuple[Ints, Ints]:
         """1-based ranks, and the query each belongs to.
 

@@ -62,8 +62,8 @@ def report(ranks: Ranks[P], *, ties: TieRule = "strict", ks: Sequence[int] = REC
     """
     _check(ks)
     places, _ = ranks.places(ties)
-    is_lower_median = ties == "reference" and ranks.is_ordered_reference
-    median = np.sort(places)[(len(places) - 1) // 2] if is_lower_median else np.median(places)
+    has_lower = ranks.has_lower_median(ties)
+    median = np.sort(places)[(len(places) - 1) // 2] if has_lower else np.median(places)
     return Report(
         direction=ranks.direction,
         processing=ranks.processing,
@@ -114,10 +114,12 @@ class Table(Generic[P]):
 
 @dataclass(frozen=True)
 class RecallIntervals:
-    """Intervals of R@k by k, and of SumR where all its cut-offs are there."""
+    """Intervals of R@k by k, of SumR where all its cut-offs are there, and of ranks where they were asked for."""
 
     recall: Mapping[int, Interval]
     sum_recall: Interval | None
+    median_rank: Interval | None = None
+    mean_rank: Interval | None = None
 
 
 def recall_intervals(

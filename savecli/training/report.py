@@ -26,7 +26,7 @@ from savecli.metrics.scores import (
     reversed_scores,
 )
 from savecli.training.records import Evaluation
-from savecli.training.resampling import Samples, clip_hits, interval_of, resampled_recalls
+from savecli.training.resampling import Resampled, clip_hits, interval_of, resampled
 
 # Of dual softmax, where similarities are logits.
 DUAL_SOFTMAX_TEMPERATURE = 3.0
@@ -138,7 +138,7 @@ def report_of(
     """The numbers of a split, raw first; post-processed ones in sections of their own.
 
     Args:
-        intervals: also where recall would lie, were the clips drawn anew.
+        intervals: also where recall and ranks would lie, were the clips drawn anew.
         by_group: also rows for the captions of each group; none where no caption has a group.
         querybank: adds a section for texts as queries, which the bank is made of.
 
@@ -234,7 +234,7 @@ def _intervals(
     if work.rng is None:
         return {}, None
     evaluation, labels = work.evaluation, np.asarray(work.evaluation.groups)
-    samples: dict[RowName, Samples] = {}
+    samples: dict[RowName, Resampled] = {}
     for names in (whole, *((name,) for name in held if name not in whole)):
         hits = []
         for name in names:
@@ -242,15 +242,18 @@ def _intervals(
             clips = clips[labels == name.group] if name.group else clips
             num_clips = len(evaluation.clip_ids)
             hits.append(clip_hits(held[name], clips, num_clips=num_clips, ties=work.ties, ks=RECALL_AT))
-        drawn = resampled_recalls(hits, work.rng, num_resamples=NUM_RESAMPLES)
+        drawn = resampled(hits, work.rng, num_resamples=NUM_RESAMPLES)
         samples |= dict(zip(names, drawn, strict=True))
     by_row = {
         name.key: RecallIntervals(
-            {k: interval_of(item[:, column]) for column, k in enumerate(RECALL_AT)}, interval_of(item.sum(axis=1))
+            {k: interval_of(item.recalls[:, column]) for column, k in enumerate(RECALL_AT)},
+            interval_of(item.recalls.sum(axis=1)),
+            interval_of(item.medians),
+            interval_of(item.means),
         )
         for name, item in samples.items()
     }
-    total = np.sum([samples[name].sum(axis=1) for name in whole], axis=0)
+    total = np.sum([samples[name].recalls.sum(axis=1) for name in whole], axis=0)
     return by_row, interval_of(total)
 
 

@@ -17,6 +17,8 @@ from savecli.training.report import EvaluationReport, RowName, Section
 # Raise it when a field of the JSON documents changes its meaning or goes away.
 SCHEMA = 1
 
+# What is drawn anew are the clips of the split, with their captions.
+_INTERVAL = "  95 %, clips redrawn"
 _DIRECTIONS = {"t2v": "text to video", "v2t": "video to text"}
 _TIES = {
     "strict": "count against the model",
@@ -162,12 +164,13 @@ def _report_rows(section: Section) -> Iterator[tuple[str, ...]]:
         yield (_row_title(name), str(row.num_queries), *recall, *ranks, f"{row.sum_recall:.1f}")
         if held := section.intervals.get(name.key):
             middle = (_range(held.recall[k]) for k in RECALL_AT)
-            yield ("  95 % interval", "", *middle, "", "", _range(held.sum_recall))
+            ranks = _range(held.median_rank), _range(held.mean_rank)
+            yield (_INTERVAL, "", *middle, *ranks, _range(held.sum_recall))
         if number == 1 and section.sum_both:
             blank = ("",) * (len(RECALL_AT) + 3)
             yield ("both directions", *blank, f"{section.sum_both.value:.1f}")
             if section.sum_both_interval:
-                yield ("  95 % interval", *blank, _range(section.sum_both_interval))
+                yield (_INTERVAL, *blank, _range(section.sum_both_interval))
 
 
 def _row_title(name: RowName) -> str:
@@ -235,8 +238,9 @@ def _numbers(row: Report[Any]) -> dict[str, float]:
 
 def _interval_items(held: RecallIntervals) -> Iterator[tuple[str, Interval]]:
     yield from ((f"recall_at_{k}", value) for k, value in held.recall.items())
-    if held.sum_recall:
-        yield "sum_recall", held.sum_recall
+    for name in ("median_rank", "mean_rank", "sum_recall"):
+        if value := getattr(held, name):
+            yield name, value
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""How far recall would move, were the clips of a split drawn anew: a bootstrap over clips, not over captions.
+"""How far recall and ranks would move, were the clips of a split drawn anew: a bootstrap over clips, not captions.
 
 Captions of one clip stand or fall together. Drawing them apart, as if each were news, gives intervals that are too
 narrow wherever a clip has several.
@@ -6,7 +6,7 @@ narrow wherever a clip has several.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,10 +23,28 @@ Samples = npt.NDArray[np.float64]
 
 
 class ClipHits(NamedTuple):
-    """What each of `V` clips adds to recall: `found` `(V, K)` queries within each k, of `listed` `(V,)`."""
+    """What each of `V` clips adds to recall, and the ranks of its queries.
+
+    Args:
+        found: `(V, K)` queries within each k.
+        listed: `(V,)` queries.
+        places, clips: `(P,)` all ranks in ascending order, and the clip that each is of.
+        has_lower_median: see `Ranks.has_lower_median`.
+    """
 
     found: npt.NDArray[np.float64]
     listed: npt.NDArray[np.float64]
+    places: Ints
+    clips: Ints
+    has_lower_median: bool
+
+
+class Resampled(NamedTuple):
+    """Of each draw the percents of recall, `(N, K)`, and the median and mean rank, `(N,)`."""
+
+    recalls: Samples
+    medians: Samples
+    means: Samples
 
 
 def clip_hits(ranks: Ranks[Any], clip_of_query: Ints, *, num_clips: int, ties: TieRule, ks: Sequence[int]) -> ClipHits:
@@ -34,7 +52,14 @@ def clip_hits(ranks: Ranks[Any], clip_of_query: Ints, *, num_clips: int, ties: T
     places, queries = ranks.places(ties)
     clips = clip_of_query[queries]
     found = [np.bincount(clips[places <= k], minlength=num_clips) for k in ks]
-    return ClipHits(np.stack(found, axis=1).astype(np.float64), np.bincount(clips, minlength=num_clips).astype(float))
+    order = np.argsort(places, kind="stable")
+    return ClipHits(
+        np.stack(found, axis=1).astype(np.float64),
+        np.bincount(clips, minlength=num_clips).astype(float),
+        places[order],
+        clips[order],
+        ranks.has_lower_median(ties),
+    )
 
 
 def resampled_recalls(held: Sequence[ClipHits], rng: np.random.Generator, *, num_resamples: int) -> list[Samples]:
@@ -42,16 +67,48 @@ def resampled_recalls(held: Sequence[ClipHits], rng: np.random.Generator, *, num
 
     Clips without any query are not drawn.
     """
+    out = [np.empty((num_resamples, hits.found.shape[1])) for hits in held]
+    for rows, times in _draws(held, rng, num_resamples):
+        for hits, samples in zip(held, out, strict=True):
+            samples[rows] = 100.0 * (times @ hits.found) / (times @ hits.listed)[:, None]
+    return out
+
+
+def resampled(held: Sequence[ClipHits], rng: np.random.Generator, *, num_resamples: int) -> list[Resampled]:
+    """As `resampled_recalls` and of the same draws, with the ranks, which stay those in the whole gallery."""
+    out = [
+        Resampled(np.empty((num_resamples, hits.found.shape[1])), np.empty(num_resamples), np.empty(num_resamples))
+        for hits in held
+    ]
+    for rows, times in _draws(held, rng, num_resamples):
+        for hits, samples in zip(held, out, strict=True):
+            listed = times @ hits.listed
+            total = np.bincount(hits.clips, hits.places, minlength=times.shape[1])
+            samples.recalls[rows] = 100.0 * (times @ hits.found) / listed[:, None]
+            samples.means[rows] = times @ total / listed
+            samples.medians[rows] = [_median(hits, row) for row in times]
+    return out
+
+
+def _draws(
+    held: Sequence[ClipHits], rng: np.random.Generator, num_resamples: int
+) -> Iterator[tuple[slice, npt.NDArray[np.float64]]]:
+    """Blocks of draws, `(n, V)`: how often each clip was drawn."""
     is_drawn = np.sum([hits.listed for hits in held], axis=0) > 0
     num_clips = int(is_drawn.sum())
-    out = [np.empty((num_resamples, hits.found.shape[1])) for hits in held]
     for start in range(0, num_resamples, _DRAWS_AT_ONCE):
         rows = slice(start, min(start + _DRAWS_AT_ONCE, num_resamples))
-        size = rows.stop - rows.start
-        times = rng.multinomial(num_clips, np.full(num_clips, 1 / num_clips), size=size).astype(np.float64)
-        for hits, samples in zip(held, out, strict=True):
-            samples[rows] = 100.0 * (times @ hits.found[is_drawn]) / (times @ hits.listed[is_drawn])[:, None]
-    return out
+        times = np.zeros((rows.stop - rows.start, len(is_drawn)))
+        times[:, is_drawn] = rng.multinomial(num_clips, np.full(num_clips, 1 / num_clips), size=len(times))
+        yield rows, times
+
+
+def _median(hits: ClipHits, times: npt.NDArray[np.float64]) -> float:
+    """Of the ranks, each as often as its clip was drawn."""
+    up_to = np.cumsum(times[hits.clips])
+    middle = (up_to[-1] - 1) // 2, up_to[-1] // 2
+    low, high = hits.places[np.searchsorted(up_to, middle, side="right")]
+    return float(low if hits.has_lower_median else (low + high) / 2)
 
 
 def interval_of(samples: Samples) -> Interval:

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from savecli.core.errors import SaveError, UsageError
-from savecli.metrics.ranks import ranks
+from savecli.metrics.ranks import TieRule, ranks
 from savecli.metrics.report import recall_intervals, report
 from savecli.metrics.scores import raw_scores
 from savecli.training.evaluation_file import read_evaluation, write_evaluation
-from savecli.training.report import Querybank, captions_of, report_of
+from savecli.training.report import NUM_RESAMPLES, Querybank, captions_of, ranks_in, report_of
 from savecli.training.report_forms import facts_of, report_csv, report_json, report_tables, to_markdown
+from savecli.training.resampling import interval_of
 from tests.training.built_evaluation import GROUPS, built_evaluation
 
 
@@ -59,6 +60,20 @@ def test_intervals_hold_the_number_and_are_those_of_plain_queries_with_one_capti
     assert seen.high == pytest.approx(plain.high, abs=2 * 100 / 60)
     assert section.sum_both_interval is not None
     assert section.sum_both_interval.low < section.sum_both.value < section.sum_both_interval.high
+
+
+@pytest.mark.parametrize("ties", ["strict", "reference"])
+def test_intervals_of_ranks_are_those_of_plainly_repeated_clips(ties: TieRule) -> None:
+    evaluation = built_evaluation(num_clips=9, captions_each=2)
+    evaluation.similarity[:] = evaluation.similarity.round()  # so that some tie
+    places, queries = ranks_in(evaluation, "t2v").places(ties)
+    clips = evaluation.video_of_caption[queries]
+    draws = np.random.default_rng(0).multinomial(9, np.full(9, 1 / 9), size=NUM_RESAMPLES)
+    repeated = [np.sort(np.repeat(places, times[clips])) for times in draws]
+    medians = [np.median(item) if ties == "strict" else item[(len(item) - 1) // 2] for item in repeated]
+    seen = report_of(evaluation, ties=ties).sections[0].intervals["t2v"]
+    assert seen.median_rank == interval_of(np.array(medians, np.float64))
+    assert seen.mean_rank == interval_of(np.array([item.mean() for item in repeated]))
 
 
 def test_captions_of_one_clip_stand_or_fall_together() -> None:
@@ -140,7 +155,8 @@ def test_the_forms_hold_the_same_numbers() -> None:
     for line, (processing, direction, group, recall, intervals) in zip(lines, rows, strict=True):
         assert (line["processing"], line["direction"], line["group"]) == (processing, direction, group)
         assert float(line["recall_at_1"]) == recall
-        assert float(line["recall_at_1_low"]) == intervals["recall_at_1"]["low"]
+        for name in ("recall_at_1", "median_rank", "mean_rank", "sum_recall"):
+            assert float(line[f"{name}_low"]) == intervals[name]["low"]
         assert line["split"] == "test"
 
 
