@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +68,7 @@ def run_options(command: Command) -> Command:
     "--start",
     default="pretrained",
     show_default=True,
-    help="`pretrained` towers, `scratch` for random ones, or the folder of a checkpoint.",
+    help="`pretrained` towers, `scratch` for random ones, or a checkpoint: a run, a folder or a name.",
 )
 @click.option("--clip", help="Pretrained CLIP: `clip:MODEL/WEIGHTS` or `clip:PATH`.  [default: OpenAI's of the preset]")
 @click.option("--audio", type=_PATH, help="Weights of the audio encoder.  [default: AST trained on AudioSet]")
@@ -83,14 +82,16 @@ def run_options(command: Command) -> Command:
     default=1,
     show_default=True,
     metavar="N",
-    help="Train N times, and tell mean and deviation.",
+    help="Train N times, each in a folder within --out, and tell mean and deviation.",
 )
 @click.option(
     "--select",
     type=click.Choice(["val", "peak-test", "last"]),
     help="Which epoch is kept; `peak-test` chooses by the test split, as some papers do, and says so.",
 )
-@click.option("--resume", type=_FOLDER, help="Go on with the run in this folder; takes no other setting.")
+@click.option(
+    "--resume", type=_FOLDER, help="Go on with the run, or the runs of several seeds, in this folder; no other setting."
+)
 @run_options
 @click.pass_context
 def train(
@@ -109,7 +110,7 @@ def train(
     The dataset `synthetic` is drawn on the spot and needs no --root; a small model learns it on a CPU in minutes. Exits
     with 3 when clips were left out, under `torchrun` with 0.
     """
-    from savecli.cli.train_report import keep_report, show_reports
+    from savecli.cli.train_report import keep_report, keep_summary, show_reports
     from savecli.training.launch import resume_run, start_run
     from savecli.training.workers import is_leader
 
@@ -123,7 +124,10 @@ def train(
         if is_leader():
             reports.append(keep_report(folder, outcome))
     if is_leader():
-        show_reports([report for report in reports if report is not None], as_json=as_json)
+        found = [report for report in reports if report is not None]
+        if len(found) > 1:
+            keep_summary(folder.parent, found)
+        show_reports(found, as_json=as_json)
     some_skipped = any(outcome.num_missing or outcome.num_unreadable for outcome in outcomes)
     # `torchrun` takes every other code for a crash, and ends the other processes.
     return _SOME_SKIPPED if some_skipped and not is_shared else _DONE
@@ -133,19 +137,23 @@ def _runs(
     context: click.Context, resume: Path | None, seeds: int, asked: dict[str, Any]
 ) -> list[tuple[Path, RunRequest | None]]:
     """Folders of the runs, and what each is to be; None is gone on with."""
+    from savecli.training.run_dir import RunDir
+    from savecli.training.seeds import keep_seeds, kept_seeds, seed_runs
+    from savecli.training.workers import is_leader
+
     if resume is not None:
         refuse_changes(context)
-        return [(resume, None)]
+        kept = kept_seeds(resume)
+        if kept is None:
+            return [(resume, None)]
+        return [(run.out, None if RunDir(run.out).is_begun else run) for run in kept]
     request = _request(asked)
     if seeds == 1:
         return [(request.out, request)]
-    from savecli.training.run_dir import RunDir
-
-    first = request.seed or 0
-    requests = [replace(request, seed=first + n, out=request.out / f"seed{first + n}") for n in range(seeds)]
-    for item in requests:
-        RunDir(item.out).check_new()  # before hours have gone into the first
-    return [(item.out, item) for item in requests]
+    runs = seed_runs(request, seeds)
+    if is_leader():
+        keep_seeds(request, runs)
+    return [(run.out, run) for run in runs]
 
 
 def refuse_changes(context: click.Context) -> None:
@@ -162,11 +170,15 @@ def refuse_changes(context: click.Context) -> None:
 
 
 def _request(asked: dict[str, Any]) -> RunRequest:
-    from savecli.training.launch import RunRequest
+    from savecli.cli.models import imported_models
+    from savecli.model.open_checkpoint import checkpoint_folder
+    from savecli.training.launch import PRETRAINED, SCRATCH, RunRequest
 
     for name in ("dataset", "out"):
         if asked[name] is None:
             raise UsageError(f"--{name} is missing", why="a new run needs it", fix="`save train --help` has an example")
+    if asked["start"] not in (PRETRAINED, SCRATCH):
+        asked["start"] = str(checkpoint_folder(asked["start"], imported=imported_models()).absolute())
     if asked["dataset"] == SYNTHETIC:
         return RunRequest(**_with_world(asked))
     if asked["root"] is None:

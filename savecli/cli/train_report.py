@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -54,6 +54,13 @@ def show_reports(reports: Sequence[EvaluationReport], *, as_json: bool) -> None:
             show_table(title, rows)
 
 
+def keep_summary(folder: Path, reports: Sequence[EvaluationReport]) -> None:
+    """Write mean and deviation over several seeds into the folder of their runs."""
+    from savecli.training.seeds import write_summary
+
+    write_summary(folder, _summary(reports))
+
+
 def _report(folder: Path, outcome: Outcome) -> EvaluationReport | None:
     """None where the dataset has no test split."""
     from savecli.training.report import report_of
@@ -78,10 +85,9 @@ def _named(split: str) -> str:
     return "the validation split" if split.startswith("val") else f"`{split}`"
 
 
-def _show_seeds(reports: Sequence[EvaluationReport], *, as_json: bool) -> None:
+def _summary(reports: Sequence[EvaluationReport]) -> dict[str, Any]:
     """Mean and deviation of the whole directions' numbers."""
     from savecli.metrics.report import RECALL_AT
-    from savecli.training.report_forms import facts_of
 
     rows: dict[str, list[dict[str, float]]] = {}
     for report in reports:
@@ -90,10 +96,17 @@ def _show_seeds(reports: Sequence[EvaluationReport], *, as_json: bool) -> None:
             numbers = {**{f"R@{k}": row.recall[k] for k in RECALL_AT}, "MedR": row.median_rank, "SumR": row.sum_recall}
             rows.setdefault(title, []).append(numbers)
     held = {title: {name: _mean([row[name] for row in found]) for name in found[0]} for title, found in rows.items()}
+    return {"num_seeds": len(reports), "about": asdict(reports[0].about), "mean_and_deviation": held}
+
+
+def _show_seeds(reports: Sequence[EvaluationReport], *, as_json: bool) -> None:
+    from savecli.training.report_forms import facts_of
+
+    summary = _summary(reports)
     if as_json:
-        document = {"num_seeds": len(reports), "about": asdict(reports[0].about), "mean_and_deviation": held}
-        click.echo(json.dumps(document, indent=2))
+        click.echo(json.dumps(summary, indent=2))
         return
+    held = summary["mean_and_deviation"]
     # The last fact is how one epoch was chosen, the first which seed it was: each of its own run.
     click.echo("\n".join(facts_of(reports[0])[1:-1]))
     click.echo(f"selection: {reports[0].about.selection.partition(', ')[2] or reports[0].about.selection}")

@@ -84,6 +84,10 @@ class RunDir:
         return self.folder / BEST
 
     @property
+    def is_begun(self) -> bool:
+        return (self.folder / CONFIG).exists()
+
+    @property
     def has_state(self) -> bool:
         return (self.folder / STATE).exists()
 
@@ -119,27 +123,13 @@ class RunDir:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_json(self.folder / ENVIRONMENT, _environment())
             # Last: its presence makes the folder a run.
-            _write_whole(self.folder / CONFIG, json.dumps(held, indent=2) + "\n")
+            write_whole(self.folder / CONFIG, json.dumps(held, indent=2) + "\n")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Turns a file that cannot be written into an error that says how the run can be gone on with.
-
-        Raises:
-            SaveError: the disk is full, or the folder cannot be written to.
-        """
-        try:
+        """`writing` of this folder."""
+        with writing(self.folder, can_go_on=self.has_state):
             yield
-        except OSError as error:
-            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            words = error.strerror or str(error)
-            first = "make room" if is_full else "make the folder writable"
-            then = "go on with `--resume`: the last saved state is still there"
-            raise SaveError(
-                f"cannot write to {self.folder}",
-                why=f"the disk is full: {words}" if is_full else words,
-                fix=f"{first}, then {then if self.has_state else 'delete it and begin anew: nothing was saved yet'}",
-            ) from error
 
     def read_config(self) -> tuple[RunConfig, RunData]:
         """What the run is.
@@ -223,15 +213,40 @@ class RunDir:
             is_step = line["kind"] == "step"
             if (is_step and line["step"] <= num_steps_done) or (not is_step and line.get("epoch", 0) < epoch):
                 kept.append(text)
-        _write_whole(path, "".join(f"{text}\n" for text in kept))
+        write_whole(path, "".join(f"{text}\n" for text in kept))
 
     def write_report(self, report: Mapping[str, Any]) -> None:
         """The numbers of the test split. Raises as `writing`."""
         with self.writing():
-            _write_whole(self.folder / REPORT, json.dumps(report, indent=2) + "\n")
+            write_whole(self.folder / REPORT, json.dumps(report, indent=2) + "\n")
 
 
-def _write_whole(path: Path, text: str) -> None:
+@contextmanager
+def writing(folder: Path, *, can_go_on: bool) -> Iterator[None]:
+    """Turns a file that cannot be written into an error that says how training can be gone on with.
+
+    Args:
+        can_go_on: something is kept already that `--resume` takes.
+
+    Raises:
+        SaveError: the disk is full, or the folder cannot be written to.
+    """
+    try:
+        yield
+    except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        words = error.strerror or str(error)
+        first = "make room" if is_full else "make the folder writable"
+        then = "go on with `--resume`: the last saved state is still there"
+        raise SaveError(
+            f"cannot write to {folder}",
+            why=f"the disk is full: {words}" if is_full else words,
+            fix=f"{first}, then {then if can_go_on else 'delete it and begin anew: nothing was saved yet'}",
+        ) from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """A file that is there with all of the text, or as it was before."""
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from safetensors.torch import load_file
 
 from savecli.cli.main import save as commands
 from savecli.cli.train import stop_asked
@@ -206,8 +207,22 @@ def test_several_seeds_give_mean_and_deviation(world: Path, tmp_path: Path) -> N
     mean, deviation = told["mean_and_deviation"]["text to video"]["SumR"]
     assert 0 <= mean <= 300
     assert deviation >= 0
-    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"seed0", "seed1"}
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"seed0", "seed1", "seeds.json", "report.json"}
     assert list((tmp_path / "runs/seed0/tensorboard").glob("events.*"))
+    # As after a kill during the second run's preparations.
+    shutil.rmtree(tmp_path / "runs/seed1")
+    (tmp_path / "runs/report.json").unlink()
+    again = invoked("train", "--resume", tmp_path / "runs", "--json")
+    assert json.loads(again.stdout) == told == json.loads((tmp_path / "runs/report.json").read_text())
+    assert "--resume" in refused("train", *drawn, "--seeds", 2, "--out", tmp_path / "runs")
+
+
+def test_a_run_starts_from_whatever_names_a_checkpoint(world: Path, tmp_path: Path) -> None:
+    drawn = ("--dataset", "synthetic", "--root", world, *QUICK, "--set", "num_epochs=1", "--set", "optim.lr=0")
+    invoked("train", *drawn, "--start", "tiny-world", "--out", tmp_path / "first")
+    invoked("train", *drawn, "--start", tmp_path / "first", "--out", tmp_path / "second")
+    first, second = (load_file(tmp_path / name / "best/model.safetensors") for name in ("first", "second"))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
 def invoked(*arguments: object, code: int | None = 0) -> Result:
