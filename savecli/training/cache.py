@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -208,9 +208,9 @@ class CacheSource:
         return None if folder is None else PartReader(folder)
 
 
-def kept_clips(folder: Path | None, config: ModelConfig, clips: Iterable[DatasetClip]) -> frozenset[str]:
+def kept_clips(folder: Path | None, config: ModelConfig, clips: Sequence[DatasetClip]) -> frozenset[str]:
     """Ids of the clips whose frames a cache holds for a model, whatever has become of their files; none without one."""
-    place = part_folder(folder, frames_key(config).name) if folder is not None else None
+    place = part_folder(folder, frames_key(config).name) if folder is not None and clips else None
     if place is None:
         return frozenset()
     part = PartReader(place)

@@ -51,8 +51,9 @@ class ClipMaker:
         self._parts = parts
 
     def made(self, item: tuple[DatasetClip, frozenset[PartKind]]) -> MadeClip:
-        """The missing parts of a clip. Stamps are taken first: a file that changes meanwhile is stale at once."""
+        """The missing parts of a clip; nothing of a file that changes or goes away meanwhile."""
         clip, kinds = item
+        before = self._stamps.of(clip)
         try:
             content = self._known_content(clip) if "frames" not in kinds else self._stamps.content(clip)
             stamps = {kind: self._stamps.with_content(clip, kind, content) for kind in kinds}
@@ -60,7 +61,10 @@ class ClipMaker:
             return MadeClip(clip, {}, failure=(error.strerror or str(error)).lower())
         kept = frozenset(kind for kind in kinds if self._is_kept(kind, clip, stamps[kind]))
         try:
-            return self._read(clip, stamps, kept)
+            made = self._read(clip, stamps, kept)
+            if self._stamps.of(clip) != before:
+                raise MediaError(f"cannot read clip {clip.clip_id}", why="its file changed or went away while it was read")
+            return made
         except MediaError as error:
             is_broken = "frames" in kinds - kept and self._stamps.is_still(clip, content)
             return MadeClip(clip, stamps, failure=error.why or error.what, is_broken=is_broken)

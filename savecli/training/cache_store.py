@@ -46,6 +46,9 @@ class PartReader:
 
     Args:
         folder: holds `part.json`.
+
+    Raises:
+        SaveError: its files cannot be opened.
     """
 
     def __init__(self, folder: Path) -> None:
