@@ -156,8 +156,13 @@ def main() -> None:
                 f"{item['preset']:<20} seed {item['seed']}  SumR {item['sum_recall']:.1f}  {item['took_s']:.0f} s",
                 flush=True,
             )
-    print(f"\ngallery of {found[0]['num_clips']} clips; {(time.monotonic() - start_s) / 60:.0f} minutes in all\n")
+    print(f"\ngallery of {found[0]['num_clips']} clips\n")
     print(table(found, arguments.presets))
+    together_min, here_min = sum(item["took_s"] for item in found) / 60, (time.monotonic() - start_s) / 60
+    print(
+        f"\n{len(found)} runs, {together_min:.0f} minutes of one core together; wall time of this call {here_min:.0f} "
+        f"minutes with {arguments.processes} processes (runs that were done before take none)"
+    )
 
 
 if __name__ == "__main__":

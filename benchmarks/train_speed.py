@@ -1,4 +1,5 @@
-"""How fast training goes from video files and from the cache, and how long a step waits for its data.
+"""How fast training goes from video files and from the cache, how long a step waits for its data, and how many clips a
+second the readers can deliver to a faster device.
 
 Clips as MSR-VTT has them (15 s, 320 × 240, 30 frames a second, with sound), random weights, the published recipe.
 
@@ -105,6 +106,21 @@ def timed(
     return Timing(float(np.mean(times[2:])), float(np.mean(waits[2:])))
 
 
+def readers_alone(
+    config: ModelConfig, source: ClipSource, dataset: Dataset, *, batch: int, batches: int, readers: int
+) -> float:
+    """Clips a second that are read and collated when no step uses the processor: training cannot be faster."""
+    assert dataset.train is not None
+    pairs = all_pairs(dataset.train.clips)
+    reader = PairReader(source, Collator(config), pairs)
+    rng = np.random.default_rng(0)
+    places = [rng.choice(len(pairs), batch, replace=batch > len(pairs)).tolist() for _ in range(batches)]
+    start_s = time.perf_counter()
+    for _ in ahead(reader.batch, places, num_threads=readers):
+        pass
+    return batch * batches / (time.perf_counter() - start_s)
+
+
 def flops_of_a_pair(
     model: SaveModel, config: ModelConfig, source: ClipSource, dataset: Dataset, *, batch: int
 ) -> float:
@@ -116,7 +132,7 @@ def flops_of_a_pair(
     with FlopCounterMode(display=False) as counter:
         backward(model, on_device(held, config, device), chunk_size=batch, precision="fp32", workers=Workers())
     model.zero_grad(set_to_none=True)
-    return counter.get_total_flops() / len(clips)
+    return float(counter.get_total_flops()) / len(clips)
 
 
 def main() -> None:
@@ -126,6 +142,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--readers", type=int, default=2)
+    parser.add_argument("--reads", type=int, default=20, help="batches that are read to see how fast readers are alone")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--precision", choices=("fp32", "medium", "bf16"), help="default: the device's fastest")
     parser.add_argument("--clips", type=int, default=12)
@@ -141,14 +158,13 @@ def main() -> None:
     located = locate(dataset)
     model = build_model(config).to(device)
     prepare_for_training(model, TrainConfig())
-    files = FileSource(
-        located.paths, config, speech={clip.clip_id: "a few words are said" for clip in dataset.splits[0].clips}
-    )
+    speech = {clip.clip_id: "a few words are said" for clip in dataset.splits[0].clips}
+    files = FileSource(located.paths, config, speech=speech)
     with tempfile.TemporaryDirectory() as cache:
         start_s = time.perf_counter()
-        prepare_cache(dataset, located, config, Path(cache), audio_branch=model.audio, speech={})
+        prepare_cache(dataset, located, config, Path(cache), audio_branch=model.audio, speech=speech)
         prepared_s = time.perf_counter() - start_s
-        kept = CacheSource(Path(cache), config, paths=located.paths, files=files, speech={}, audio=model.audio)
+        kept = CacheSource(Path(cache), config, paths=located.paths, files=files, speech=speech, audio=model.audio)
         print(
             f"{config.name}, batch {arguments.batch}, {device}, {precision}, {arguments.threads} threads, "
             f"{arguments.readers} readers; cache filled at {arguments.clips / prepared_s:.2f} clips/s"
@@ -167,9 +183,13 @@ def main() -> None:
                 precision=precision,
             )
             found = rows[name]
+            delivered = readers_alone(
+                config, source, dataset, batch=arguments.batch, batches=arguments.reads, readers=arguments.readers
+            )
             print(
                 f"{name:<12} {found.step_s:7.3f} s a step  {arguments.batch / found.step_s:7.2f} clips/s"
-                f"  waiting for data {100 * found.wait_s / found.step_s:5.2f} %",
+                f"  waiting for data {100 * found.wait_s / found.step_s:5.2f} %"
+                f"  readers alone {delivered:8.2f} clips/s",
                 flush=True,
             )
         flops = flops_of_a_pair(model, config, kept, dataset, batch=min(4, arguments.batch))
