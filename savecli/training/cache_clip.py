@@ -63,7 +63,8 @@ class ClipMaker:
         try:
             made = self._read(clip, stamps, kept)
             if self._stamps.of(clip) != before:
-                raise MediaError(f"cannot read clip {clip.clip_id}", why="its file changed or went away while it was read")
+                why = "its file changed or went away while it was read"
+                raise MediaError(f"cannot read clip {clip.clip_id}", why=why)
             return made
         except MediaError as error:
             is_broken = "frames" in kinds - kept and self._stamps.is_still(clip, content)
