@@ -29,6 +29,7 @@ def test_it_finds_new_clips_of_the_drawn_world(save: Save, tmp_path: Path) -> No
     assert "knows the drawn world only" in done.err
     rows = {(row["direction"], row["group"]): row for row in done.json["results"][0]["rows"]}
     assert done.json["num_clips"] == 99
+    assert done.json["precision"] == "fp32"  # as in its card's numbers, whatever the machine is fast in
     # Chance is 1 of 99; by sight alone sound and speech cannot be told from two others.
     assert rows["t2v", None]["recall_at_1"] > 30
     for group in ("vision", "sound", "speech"):
