@@ -87,7 +87,7 @@ def read_index(path: Path, *, data_bytes: int) -> Index:
             else:
                 entries[entry.name] = entry
     if num_bad_before_end:
-        _log.warning("%s: %d damaged lines are passed over; their entries will be made anew", path, num_bad_before_end)
+        _log.warning("%s: damaged lines (%d) are passed over; their clips will be made anew", path, num_bad_before_end)
     return Index(entries, end, data_end, num_bad_before_end > 0)
 
 
