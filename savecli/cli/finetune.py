@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from savecli.cli.tables import aligned_lines
-from savecli.cli.train import data_options, refuse_changes, run_options, surroundings
+from savecli.cli.train import data_options, joined_machine, refuse_changes, run_options, surroundings
 from savecli.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def finetune(
     else:
         request = _request(**asked)
         folder, carry_out = request.out, partial(run_finetune, request)
-    with surroundings(device, readers, tensorboard=folder if tensorboard else None) as around:
+    seen = folder if tensorboard else None
+    with joined_machine(device, readers) as machine, surroundings(machine, tensorboard=seen) as around:
         verdict = carry_out(around)
     _show(verdict, folder / "best", as_json=as_json)
     return 0 if verdict.judgement == "better" else _EXIT_NOT_BETTER

@@ -17,6 +17,7 @@ from savecli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from savecli.training.launch import RunRequest, Surroundings
+    from savecli.training.training_run import Machine
 
 Command = Callable[..., Any]
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -112,25 +113,24 @@ def train(
     """
     from savecli.cli.train_report import keep_report, keep_summary, show_reports
     from savecli.training.launch import resume_run, start_run
-    from savecli.training.workers import is_leader
 
     outcomes, reports = [], []
-    is_shared = False
-    for folder, request in _runs(context, resume, seeds, asked):
-        with surroundings(device, readers, tensorboard=folder if tensorboard else None) as around:
-            outcome = resume_run(folder.absolute(), around) if request is None else start_run(request, around)
-            is_shared = around.machine.workers.size > 1
-        outcomes.append(outcome)
-        if is_leader():
-            reports.append(keep_report(folder, outcome))
-    if is_leader():
+    runs = _runs(context, resume, seeds, asked)
+    with joined_machine(device, readers) as machine:
+        for folder, request in runs:
+            with surroundings(machine, tensorboard=folder if tensorboard else None) as around:
+                outcome = resume_run(folder.absolute(), around) if request is None else start_run(request, around)
+            outcomes.append(outcome)
+            if machine.workers.leads:
+                reports.append(keep_report(folder, outcome))
+    if machine.workers.leads:
         found = [report for report in reports if report is not None]
         if len(found) > 1:
             keep_summary(folder.parent, found)
         show_reports(found, as_json=as_json)
     some_skipped = any(outcome.num_missing or outcome.num_unreadable for outcome in outcomes)
     # `torchrun` takes every other code for a crash, and ends the other processes.
-    return _SOME_SKIPPED if some_skipped and not is_shared else _DONE
+    return _SOME_SKIPPED if some_skipped and machine.workers.size == 1 else _DONE
 
 
 def _runs(
@@ -206,24 +206,31 @@ def _with_world(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def surroundings(device: str, readers: int, *, tensorboard: Path | None = None) -> Iterator[Surroundings]:
-    """Device, other processes, view and the wish to stop, for one run; other processes than the first are silent.
+def joined_machine(device: str, readers: int) -> Iterator[Machine]:
+    """The device, and the processes that `torchrun` started, which can join but once."""
+    from savecli.model.precision import choose_device
+    from savecli.training.training_run import Machine
+    from savecli.training.workers import joined_workers, own_device
+
+    chosen = own_device(choose_device(device))
+    with joined_workers(chosen) as workers:
+        yield Machine(chosen, workers, readers)
+
+
+@contextmanager
+def surroundings(machine: Machine, *, tensorboard: Path | None = None) -> Iterator[Surroundings]:
+    """View and the wish to stop, for one run; other processes than the first are silent.
 
     Args:
         tensorboard: folder of the run, in which TensorBoard's files are to lie; None writes none.
     """
     from savecli.cli.train_view import SilentWatch, shown_training
     from savecli.model.hub import Hub
-    from savecli.model.precision import choose_device
     from savecli.training.launch import Surroundings
     from savecli.training.tensorboard import TensorBoardWatch
-    from savecli.training.training_run import Machine
-    from savecli.training.workers import joined_workers, own_device
 
-    chosen = own_device(choose_device(device))
-    with joined_workers(chosen) as workers, stop_asked() as should_stop:
-        machine = Machine(chosen, workers, readers)
-        if workers.leads:
+    with stop_asked() as should_stop:
+        if machine.workers.leads:
             with shown_training() as (watch, progress):
                 seen = watch if tensorboard is None else TensorBoardWatch(watch, tensorboard / "tensorboard")
                 yield Surroundings(machine, Hub(), seen, should_stop, progress)

@@ -32,10 +32,12 @@ def keep_seeds(request: RunRequest, runs: Sequence[RunRequest]) -> None:
     """Begin a folder of several runs.
 
     Raises:
-        UsageError: there is something in it.
+        UsageError: there is a run in it, or anything else.
         SaveError: it cannot be written.
     """
-    RunDir(request.out).check_new()  # before hours have gone into the first run
+    # Before hours have gone into the first run. Where none was begun, as a setting was refused, one may ask anew.
+    if any(path.name != SEEDS for path in request.out.glob("*")):
+        RunDir(request.out).check_new()
     held = {name: value for name, value in asdict(request).items() if name not in ("out", "seed")}
     for name in _PATHS:
         held[name] = None if held[name] is None else str(held[name].absolute())

@@ -91,7 +91,7 @@ def test_the_documented_command_trains_in_two_processes(save: Save, world: Path,
     next((short / "videos").glob("test*")).unlink()
     drawn = ["train", "--dataset", "synthetic", "--root", str(short), *QUICK, "--set", "num_epochs=1", "--json"]
     done = subprocess.run(
-        [sys.executable, *launch, *drawn, "--start", "scratch", "--out", str(tmp_path / "two")],
+        [sys.executable, *launch, *drawn, "--start", "scratch", "--seeds", "2", "--out", str(tmp_path / "two")],
         env=save.environment(PYTHONPATH=str(Path(__file__).parents[2])),
         capture_output=True,
         text=True,
@@ -99,10 +99,10 @@ def test_the_documented_command_trains_in_two_processes(save: Save, world: Path,
     )
     # A code of its own for the missing clip would be a crash to torchrun.
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["num_clips"] == 17
-    assert json.loads((tmp_path / "two/report.json").read_text())["num_missing_in_all"] == 1
+    assert json.loads(done.stdout)["about"]["num_clips"] == 17
+    assert json.loads((tmp_path / "two/seed0/report.json").read_text())["num_missing_in_all"] == 1
     one = save.within(*drawn, "--out", tmp_path / "one", code=3)
-    told, known = (steps(tmp_path / name)[0]["loss"] for name in ("two", "one"))
+    told, known = (steps(tmp_path / name)[0]["loss"] for name in ("two/seed0", "one"))
     assert told == pytest.approx(known, rel=1e-3)
     assert one.json["num_clips"] == 17
 
@@ -190,6 +190,8 @@ def test_fine_tuning_takes_twenty_clips(world: Path, tmp_path: Path) -> None:
 
 def test_several_seeds_give_mean_and_deviation(world: Path, tmp_path: Path) -> None:
     drawn = ("--dataset", "synthetic", "--root", world, *QUICK, "--set", "num_epochs=1")
+    # What is refused can be asked for again.
+    assert "`seed` is -1" in refused("train", *drawn, "--seeds", 2, "--seed", -1, "--out", tmp_path / "runs")
     done = invoked(
         "train",
         *drawn,
