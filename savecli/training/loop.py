@@ -150,23 +150,22 @@ def _end_epoch(parts: Parts, place: Place) -> Place:
     """Evaluate, keep the model if it is the best, and go to the next epoch's beginning."""
     epoch = place.epoch
     place = replace(place, epoch=epoch + 1, step=0)
-    if not parts.workers.leads:
-        parts.workers.wait()
-        return place
-    if parts.evaluate is None:
-        scored = Scored(float(epoch), {})  # the last epoch is the best
-    else:
-        scored = parts.evaluate()
-        place = replace(place, scores=(*place.scores, scored.score))
-    is_best = place.best_score is None or scored.score > place.best_score
-    if is_best:
-        parts.keep()
-        place = replace(place, best_score=scored.score, best_epoch=epoch)
-    line = {"kind": "epoch", "epoch": epoch, "score": scored.score, "is_best": is_best, **scored.numbers}
-    line["num_unreadable"] = len(parts.reader.failures)
-    parts.run_dir.log(line)
-    parts.watch.epoch(line)
-    parts.workers.wait()
+    with parts.workers.led(parts.device):
+        if not parts.workers.leads:
+            return place
+        if parts.evaluate is None:
+            scored = Scored(float(epoch), {})  # the last epoch is the best
+        else:
+            scored = parts.evaluate()
+            place = replace(place, scores=(*place.scores, scored.score))
+        is_best = place.best_score is None or scored.score > place.best_score
+        if is_best:
+            parts.keep()
+            place = replace(place, best_score=scored.score, best_epoch=epoch)
+        line = {"kind": "epoch", "epoch": epoch, "score": scored.score, "is_best": is_best, **scored.numbers}
+        line["num_unreadable"] = len(parts.reader.failures)
+        parts.run_dir.log(line)
+        parts.watch.epoch(line)
     return place
 
 

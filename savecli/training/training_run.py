@@ -115,10 +115,12 @@ def run(
     with run_dir.writing():
         place = train(parts, place)
     test = None
-    if machine.workers.leads and splits.test is not None:
-        best = load_checkpoint(run_dir.best, device=machine.device).model
-        test = _scored_split(best, config, splits.test, source, splits, machine, parts.precision, progress, should_stop)
-    machine.workers.wait()
+    with machine.workers.led(machine.device):
+        if machine.workers.leads and splits.test is not None:
+            best = load_checkpoint(run_dir.best, device=machine.device).model
+            test = _scored_split(
+                best, config, splits.test, source, splits, machine, parts.precision, progress, should_stop
+            )
     return Outcome(
         place.best_epoch,
         place.best_score,

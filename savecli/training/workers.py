@@ -95,6 +95,22 @@ class Workers:
         dist.all_reduce(flag, dist.ReduceOp.MIN)
         return bool(flag.item())
 
+    @contextmanager
+    def led(self, device: torch.device) -> Iterator[None]:
+        """Every process leaves when all have come to the end; if one fails inside, the others are interrupted there.
+
+        Raises:
+            KeyboardInterrupt: another process failed.
+        """
+        is_done = False
+        try:
+            yield
+            is_done = True
+        finally:
+            all_done = self.all_agree(is_done, device)
+        if not all_done:
+            raise KeyboardInterrupt
+
     def wait(self) -> None:
         """Until every process has come here."""
         if self.size > 1:

@@ -301,12 +301,20 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
                 assert left[name] == pytest.approx(right[name], rel=2e-3)
 
 
+def interrupted_leader(workers: Workers) -> None:
+    with workers.led(torch.device("cpu")):
+        if workers.leads:
+            raise KeyboardInterrupt
+
+
 def main(folder: Path) -> None:
     """What each of the two processes does."""
     from savecli.training.workers import joined_workers
 
     with joined_workers(torch.device("cpu")) as workers:
         assert workers.joined({f"clip{workers.rank}": "gone"}) == {"clip0": "gone", "clip1": "gone"}
+        with pytest.raises(KeyboardInterrupt):
+            interrupted_leader(workers)
         do_run(folder, a_run(lora_rank=2), workers=workers, seed=workers.rank)  # they must begin as the first does
 
 
