@@ -14,7 +14,8 @@ from savecli.archive.executors import ThreadExecutor
 from savecli.archive.manifest import EncoderRecord
 from savecli.archive.prepare import Transcriber
 from savecli.archive.reencoding import note_encoder, switch_encoder, unfinished_reencoding
-from savecli.archive.run import IndexReport, apply_renewals, run_index, run_reencode
+from savecli.archive.renewals import apply_renewals
+from savecli.archive.run import IndexReport, run_index, run_reencode
 from savecli.archive.store import Archive
 from savecli.archive.survey import IndexSettings, Survey
 from savecli.archive.text_side import keep_text_side
