@@ -88,7 +88,7 @@ def timed(
     """The mean step after the first two, which warm up."""
     assert dataset.train is not None
     pairs = all_pairs(dataset.train.clips)
-    reader = PairReader(source, Collator(config), pairs)
+    reader = PairReader(source, Collator(config), pairs, is_pinned=device.type == "cuda")
     updates = Updates(model, TrainConfig().optim, num_steps=1000)
     rng = np.random.default_rng(0)
     batches = [rng.choice(len(pairs), batch, replace=batch > len(pairs)).tolist() for _ in range(steps + 2)]

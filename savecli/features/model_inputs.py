@@ -101,7 +101,7 @@ class HeardClip:
 
 
 class InputTensors(NamedTuple):
-    """The fields of a model's `VideoInputs`, in its order; `pixels` are still bytes."""
+    """The fields of a model's `VideoInputs`, in its order; `pixels` are still bytes, `sound_tokens` halves."""
 
     pixels: torch.Tensor
     frame_mask: torch.Tensor
@@ -164,7 +164,8 @@ def _sounds(
     if not held:
         return None, None, None
     num_windows = max(len(item) for item in held)
-    out = np.zeros((len(clips), num_windows, *held[0].shape[1:]), np.float32)
+    # Tokens stay halves on their way to the device: they are most of a batch's bytes.
+    out = np.zeros((len(clips), num_windows, *held[0].shape[1:]), np.float32 if banks else np.float16)
     masks = [clip.sound_mask for clip in clips if clip.sound_mask is not None]
     num_rows = masks[0].shape[1]
     mask = np.zeros((len(clips), num_windows, num_rows), np.bool_)

@@ -30,6 +30,11 @@ class TrainingBatch(NamedTuple):
         inputs = VideoInputs._make(None if field is None else field[rows] for field in self.inputs)
         return TrainingBatch(inputs, self.captions[rows], None if self.taught is None else _taught_part(self, rows))
 
+    def pinned(self) -> TrainingBatch:
+        """The same in memory that a GPU fetches from by itself, while the processor goes on."""
+        inputs = VideoInputs._make(None if field is None else field.pin_memory() for field in self.inputs)
+        return TrainingBatch(inputs, self.captions.pin_memory(), self.taught)
+
 
 class Collator:
     """Makes batches for a model of `config`; tensors lie on the CPU, pixels still as bytes."""
@@ -54,7 +59,7 @@ class Collator:
         return torch.from_numpy(rows.ids)
 
     def inputs(self, clips: Sequence[ClipArrays]) -> VideoInputs:
-        """The clips' tensors, filled up to the longest of them; `pixels` are uint8, see `on_device`.
+        """The clips' tensors, filled up to the longest of them; `pixels` are uint8 and tokens float16, see `on_device`.
 
         Raises:
             ValueError: some clips hold filter banks and others what the audio encoder made of them.
@@ -64,7 +69,7 @@ class Collator:
 
 
 def on_device(batch: TrainingBatch, config: ModelConfig, device: torch.device) -> TrainingBatch:
-    """The batch there; pixels travel as bytes and are normalised behind the journey."""
+    """The batch there; pixels travel as bytes, tokens as halves, and become float32 behind the journey."""
     taught = batch.taught
     if taught is not None:
         vectors = TeacherVectors(*(vector.to(device, non_blocking=True) for vector in taught.vectors))
@@ -78,7 +83,8 @@ def inputs_on_device(inputs: VideoInputs, config: ModelConfig, device: torch.dev
     moved = VideoInputs._make(None if field is None else field.to(device, non_blocking=True) for field in inputs)
     form = config.clip.pixels
     pixels = normalised_frames(moved.pixels, moved.frame_mask, mean=form.mean, std=form.std)
-    return moved._replace(pixels=pixels)
+    tokens = None if moved.sound_tokens is None else moved.sound_tokens.float()
+    return moved._replace(pixels=pixels, sound_tokens=tokens)
 
 
 def _taught(clips: Sequence[ClipArrays]) -> Taught | None:

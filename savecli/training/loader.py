@@ -46,12 +46,16 @@ class PairReader:
 
     Args:
         pairs: all samples of the split.
+        is_pinned: batches lie in memory that a GPU fetches from.
     """
 
-    def __init__(self, source: ClipSource, collator: Collator, pairs: Sequence[Pair]) -> None:
+    def __init__(
+        self, source: ClipSource, collator: Collator, pairs: Sequence[Pair], *, is_pinned: bool = False
+    ) -> None:
         self._source = source
         self._collator = collator
         self._pairs = pairs
+        self._is_pinned = is_pinned
         # By clip, why it cannot be read; threads only ever add to it.
         self.failures: dict[str, str] = {}
 
@@ -72,7 +76,8 @@ class PairReader:
                 taken.add(pair.clip.clip_id)
             clips.append(arrays)
             captions.append(pair.caption)
-        return self._collator.batch(clips, captions)
+        batch = self._collator.batch(clips, captions)
+        return batch.pinned() if self._is_pinned else batch
 
     def _read(self, pair: Pair) -> ClipArrays | None:
         """None where the clip cannot be read, which is noted."""

@@ -166,7 +166,7 @@ def _parts(
         config=config,
         model=model,
         updates=Updates(model, settings.optim, num_steps=total),
-        reader=PairReader(source, Collator(config.model), pairs),
+        reader=PairReader(source, Collator(config.model), pairs, is_pinned=machine.device.type == "cuda"),
         pairs=pairs,
         num_steps=total,
         device=machine.device,
