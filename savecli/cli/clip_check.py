@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 _NUM_PLACES, _MOST_LOST = 12, 0.1
 # Shorter holes are not told from rounding, or from pictures and sound that come at long steps.
 _LEAST_HOLE_S = 0.2
-# Formats whose header states how long the file is; of others FFmpeg guesses by the bit rate.
-_STATING = ("mov,", "matroska,", "avi", "flv", "asf")
+# Formats whose header states how long the file is; of others FFmpeg guesses by the bit rate. That of FLV is of no use:
+# of pictures every three seconds it says the double.
+_STATING = ("mov,", "matroska,", "avi", "asf")
 # Sound is decoded from so long before a span, as decoders settle; packets are out of order by less.
 _SETTLE_S = 2.0
 
@@ -80,7 +81,9 @@ def _sound_fault(packets: _Packets, *, is_whole: bool) -> str | None:
 
 def _early_end(packets: _Packets, clip: Span, *, is_whole: bool) -> str | None:
     wanted_s = max(clip.end_s, packets.stated_s) if is_whole else clip.end_s
-    if packets.reach_s >= wanted_s - max(_MOST_LOST * (wanted_s - clip.start_s), _LEAST_HOLE_S):
+    # A last picture may stay as long as others, without its packet saying so.
+    longest_s = max((to_s - from_s for from_s, to_s in pairwise(sorted(packets.picture_s))), default=0.0)
+    if packets.reach_s >= wanted_s - max(_MOST_LOST * (wanted_s - clip.start_s), _LEAST_HOLE_S, longest_s):
         return None
     return f"it ends at {packets.reach_s:.2f} s, and should at {wanted_s:.2f} s"
 

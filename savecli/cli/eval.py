@@ -190,6 +190,8 @@ def _check(asked: Asked) -> None:
     if "qb" in asked.post and any(spec and spec.endswith(".npz") for spec in specs):
         raise _refused("--post qb", "FILE.npz", "the bank is not in it")
     if all(spec and spec.endswith(".npz") for spec in specs):
+        if asked.precision is not None:
+            raise _refused("--precision", "FILE.npz", "its similarities are computed")
         return
     for name, value in (("dataset", asked.dataset), ("root", asked.root)):
         # The synthetic dataset is drawn where none is named.

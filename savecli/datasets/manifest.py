@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from savecli.core.errors import UsageError
@@ -58,6 +58,7 @@ def read_manifest(root: Path) -> Dataset:
     entries = [_entry(row) for row in (_jsonl_rows(path) if path.suffix.lower() == ".jsonl" else _csv_rows(path))]
     if not entries:
         raise wrong_content(path, line=1, expected="a row for each caption", found="no rows")
+    entries = _with_one_path_each(entries, path.parent)
     is_hashed = _is_split_by_hash(entries)
     clips = _group(entries)
     splits = {name: _build_split(name, clips, is_hashed=is_hashed) for name in ("train", "val", "test")}
@@ -145,6 +146,19 @@ def _span(row: Row) -> Span | None:
         expected = "0 ≤ `start_s` < `end_s`, both or neither"
         raise wrong_content(row.path, line=row.line, expected=expected, found=f"{start!r} and {end!r}")
     return span
+
+
+def _with_one_path_each(entries: Sequence[_Entry], folder: Path) -> list[_Entry]:
+    """The entries with the relative path for a video that one row names by it and another by the absolute one."""
+    videos = {entry.video for entry in entries}
+    place = PurePosixPath(folder.absolute().as_posix())
+
+    def relative(video: str) -> str:
+        path = PurePosixPath(video)
+        below = path.relative_to(place).as_posix() if path.is_relative_to(place) else video
+        return below if below in videos else video
+
+    return [replace(entry, video=relative(entry.video)) for entry in entries]
 
 
 def _is_split_by_hash(entries: Sequence[_Entry]) -> bool:

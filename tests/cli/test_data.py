@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from fractions import Fraction
 from pathlib import Path
 from random import Random
 
@@ -81,6 +82,13 @@ def test_spans_and_sound_are_decoded(video):
     overwrite_sound(path)
     for span in (None, Span(0.5, 1.5)):
         assert why_unusable(path, span) == "nothing of its audio stream can be decoded"
+
+
+@pytest.mark.parametrize("ending", ["flv", "avi", "mp4"])
+def test_slides_are_in_order(video, ending):
+    codec = "flv1" if ending == "flv" else "mpeg4"
+    slides = video(f"slides.{ending}", duration_s=9.0, rate_hz=Fraction(1, 3), codec=codec, b_frames=0, audio=None)
+    assert why_unusable(slides, None) is None
 
 
 def overwrite_middle(path: Path) -> Path:

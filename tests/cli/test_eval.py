@@ -159,5 +159,6 @@ def test_what_cannot_be_done_is_said_before_anything_is_loaded(world: Path, kept
     assert "--out a.npz" in refused("--checkpoint", kept, "--out", "a.txt")
     assert "--by and --compare do not go together" in refused("--compare", kept, kept, "--by", "speech")
     assert "the bank is not in it" in refused("--checkpoint", kept, "--post", "qb")
+    assert "similarities are computed" in refused("--checkpoint", kept, "--precision", "bf16")
     assert "no model `oen`" in refused("--checkpoint", "oen", *options(world))
     assert "has no val split here" in refused("--checkpoint", one, *options(world), "--split", "val")

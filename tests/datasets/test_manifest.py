@@ -143,3 +143,10 @@ def test_spans_of_many_digits_keep_them(tmp_path: Path) -> None:
     dataset = manifest(tmp_path, "video,caption,start_s,end_s,split\n" + rows)
     assert dataset.test is not None
     assert [clip.clip_id for clip in dataset.test.clips] == ["a#t=0.0,1.2345678", "a#t=0.0,1.2345679", "a#t=1,1.23457"]
+
+
+def test_a_video_that_is_named_in_two_ways_is_one(tmp_path: Path) -> None:
+    rows = f"films/a.mp4,one,0,1,test\n{tmp_path / 'films/a.mp4'},two,1,2,test\n{tmp_path / 'b.mp4'},three,,,test\n"
+    dataset = manifest(tmp_path, "video,caption,start_s,end_s,split\n" + rows)
+    assert dataset.test is not None
+    assert [clip.media for clip in dataset.test.clips] == ["films/a.mp4", "films/a.mp4", str(tmp_path / "b.mp4")]
