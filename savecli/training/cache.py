@@ -25,7 +25,7 @@ from savecli.training.cache_keys import (
     tokens_key,
 )
 from savecli.training.cache_parts import EntryState, entry_state, speech_there, teacher_there
-from savecli.training.cache_store import AnyArray, DamagedEntry, PartReader, part_folder
+from savecli.training.cache_store import AnyArray, DamagedEntry, PartReader, part_folder, part_folders
 from savecli.training.cache_tokens import sound_tokens, tokens_shape
 from savecli.training.files import FileSource, TaughtClip, sound_format
 from savecli.training.records import ClipArrays
@@ -91,7 +91,7 @@ class CacheSource:
         self._speech = speech
         self._has_speech = config.has_speech
         self._frames_part = self._open(frames_key(config))
-        has_tokens = audio is not None and any(folder.glob("tokens-*"))  # else spare reading all weights
+        has_tokens = audio is not None and part_folders(folder, "tokens")  # else spare reading all weights
         self._tokens_part = self._open(tokens_key(config, audio.encoder)) if audio is not None and has_tokens else None
         self._audio = audio if self._tokens_part is not None else None
         self._hears = sound_format(config) is not None

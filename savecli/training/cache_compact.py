@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from pathlib import Path
 
 from savecli.core.errors import SaveError
-from savecli.training.cache_store import DATA, PART, PartReader, PartWriter
+from savecli.training.cache_keys import VERSIONS
+from savecli.training.cache_store import DATA, PART, PartReader, PartWriter, waiting_place
 
 _log = logging.getLogger(__name__)
+
+# What a killed `compact` leaves of a part; a person's own folder in the cache never has such a name.
+_LEFT = re.compile(rf"\.((?:{'|'.join(VERSIONS)})-[0-9a-f]{{16}})\.(?:copy|old)")
 
 
 def compact(folder: Path) -> None:
@@ -22,7 +27,7 @@ def compact(folder: Path) -> None:
     live_bytes = sum(entry.size_bytes for entry in part.entries())
     if not (folder / DATA).exists() or (folder / DATA).stat().st_size <= 2 * live_bytes:
         return
-    copy, old = _places(folder)
+    copy, old = _copy_place(folder), waiting_place(folder)
     try:
         copy.mkdir()
         with PartWriter(copy) as writer:
@@ -36,15 +41,20 @@ def compact(folder: Path) -> None:
     restore(folder)
 
 
+def restore_all(cache: Path) -> None:
+    """Put right what a killed `compact` has left of any part of a cache, whichever model it is for."""
+    for name in {left[1] for path in cache.iterdir() if (left := _LEFT.fullmatch(path.name))}:
+        restore(cache / name)
+
+
 def restore(folder: Path) -> None:
     """Put right what a killed `compact` has left: either part is whole, and just one stays."""
-    copy, old = _places(folder)
+    copy, old = _copy_place(folder), waiting_place(folder)
     if old.exists() and not folder.exists():
         old.rename(folder)
     for place in (copy, old):
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _places(folder: Path) -> tuple[Path, Path]:
-    """Where the copy is made, and where the part waits until the copy has its place; no other part has such a name."""
-    return folder.with_name(f".{folder.name}.copy"), folder.with_name(f".{folder.name}.old")
+def _copy_place(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.copy")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from savecli.core.errors import UsageError
 from savecli.datasets.base import DatasetClip
 from savecli.training.cache_keys import VERSIONS, PartKey, PartKind, is_fresh, is_of_span, speech_key, teacher_key
-from savecli.training.cache_store import PART, PartReader
+from savecli.training.cache_store import PART, PartReader, part_folders
 from savecli.transcript.choose import SpeechConfig
 
 _log = logging.getLogger(__name__)
@@ -72,7 +72,8 @@ def _worse(recogniser: str) -> tuple[bool, bool, str]:
 
 def _keys_there(folder: Path, kind: PartKind, made: Callable[[Mapping[str, Any]], PartKey]) -> Iterator[PartKey]:
     """Parts of a kind whose settings are those of today's key for them; older ones count no longer."""
-    for path in sorted(folder.glob(f"{kind}-*/{PART}")):
+    for part in part_folders(folder, kind):
+        path = part / PART
         try:
             held = json.loads(path.read_text(encoding="utf-8"))
             key = made(held) if held.get("version") == VERSIONS[kind] else None

@@ -33,6 +33,7 @@ from savecli.training.cache_index import Entry, aligned, index_line, read_index
 _log = logging.getLogger(__name__)
 
 PART, INDEX, DATA = "part.json", "index.jsonl", "data"
+_WAITING = ".old"
 
 AnyArray = npt.NDArray[Any]
 
@@ -187,9 +188,21 @@ class PartWriter(PartReader):
 
 
 def part_folder(cache: Path, name: str) -> Path | None:
-    """The part of this name in a cache; None when nothing has been written to it."""
+    """The part of this name in a cache, also where a kill left it waiting; None when nothing has been written to it."""
     folder = cache / name
-    return folder if (folder / PART).is_file() else None
+    return next((place for place in (folder, waiting_place(folder)) if (place / PART).is_file()), None)
+
+
+def part_folders(cache: Path, kind: str) -> list[Path]:
+    """The parts of a kind in a cache, by name, each as `part_folder` finds it."""
+    waiting = (path.parent.name[1 : -len(_WAITING)] for path in cache.glob(f".{kind}-*{_WAITING}/{PART}"))
+    names = {*waiting, *(path.parent.name for path in cache.glob(f"{kind}-*/{PART}"))}
+    return [folder for name in sorted(names) if (folder := part_folder(cache, name)) is not None]
+
+
+def waiting_place(folder: Path) -> Path:
+    """Where a part waits until the copy that `cache_compact` made has its place; no other part has such a name."""
+    return folder.with_name(f".{folder.name}{_WAITING}")
 
 
 def make_part(cache: Path, name: str, settings: Mapping[str, Any]) -> Path:

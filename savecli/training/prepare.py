@@ -21,7 +21,7 @@ from savecli.model.config import ModelConfig
 from savecli.model.teachers import Teacher
 from savecli.training.cache import cache_size
 from savecli.training.cache_clip import ClipMaker, encoded
-from savecli.training.cache_compact import compact, restore
+from savecli.training.cache_compact import compact, restore_all
 from savecli.training.cache_keys import PartKey, PartKind, Stamps
 from savecli.training.cache_parts import teacher_keys
 from savecli.training.cache_plan import CachePlan, CacheRequest, plan_of
@@ -125,10 +125,10 @@ def prepare_request(
         SaveError: the disk is full, another process fills the cache, or a model cannot be loaded.
     """
     with writing(folder):
+        restore_all(folder)
         parts: dict[PartKind, PartWriter] = {}
         with ExitStack() as stack:
             for kind, key in request.keys.items():
-                restore(folder / key.name)
                 parts[kind] = stack.enter_context(PartWriter(make_part(folder, key.name, key.settings)))
                 if kind == "teacher":
                     _remove_replaced(folder, key)

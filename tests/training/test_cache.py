@@ -502,6 +502,31 @@ def test_a_killed_run_goes_on(clips, tmp_path):
     assert all(len(source.read(item).frames) for item in readable(dataset))
 
 
+def test_parts_that_a_kill_left_waiting_are_read_and_put_back(tmp_path, audio_branch):
+    """Killed between both renames of a compaction, and with the video gone since."""
+    path = make_video(tmp_path / "talk.mkv", audio="tone", duration_s=1.0, subtitles=[(0.2, 0.8, "first")])
+    held, folder, teacher = clip("a"), tmp_path / "cache", tmp_path / "teacher"
+    vectors(teacher, ["a"], 1.0)
+    taught = open_teacher(str(teacher), hub=Hub(offline=True), device=torch.device("cpu"))
+    named = {"teacher_name": taught.name, "teacher_fingerprint": taught.fingerprint}
+    request = CacheRequest(CONFIG, audio_branch, teacher=taught.teacher, **named)
+    here = dataset_of([held]), Located({"a": path}, missing=())
+    prepare_request(*here, request, folder)
+    parts = list(folder.glob("*-*"))
+    assert len(parts) == 4
+    for part in parts:
+        part.rename(folder / f".{part.name}.old")
+    (folder / ".notes.old").mkdir()  # a person's own
+    assert plan_cache(*here, request, folder).num_there == 1
+    path.unlink()
+    source = CacheSource(folder, CONFIG, audio=audio_branch)
+    read = source.read(held)
+    assert (read.sound_tokens is not None, read.speech, source.is_taught(held)) == (True, "first", True)
+    prepare_cache(dataset_of([]), Located({}, missing=()), small_config("clip4clip-meanp"), folder)  # another model
+    assert set(parts) <= set(folder.iterdir())
+    assert [left.name for left in folder.glob(".*")] == [".notes.old"]
+
+
 def test_one_fills_a_cache_at_a_time(clips, tmp_path):
     dataset, located = clips
     with writing(tmp_path / "cache"), pytest.raises(SaveError, match="is busy"):
