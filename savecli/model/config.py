@@ -219,8 +219,9 @@ def _made(form: type[Any], held: dict[str, Any], where: str) -> Any:
 
 
 def _check_count(name: str, value: int, low: int) -> None:
-    if value < low:
-        raise UsageError(f"`{name}` is {value!r}", why=f"allowed: {low} or more", fix="choose a value in this range")
+    if type(value) is not int or value < low:
+        why = f"allowed: {low} or more, without a fraction"
+        raise UsageError(f"`{name}` is {value!r}", why=why, fix="choose a value in this range")
 
 
 def _check_amount(name: str, value: float, low: float) -> None:

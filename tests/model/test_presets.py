@@ -104,6 +104,8 @@ def test_unknown_names_and_fields_are_refused() -> None:
         config_from_json({**held, "loss": {"beta": 1}})
     with pytest.raises(UsageError, match="`scoring` is 'best'"):
         config_from_json({**held, "scoring": "best"})
+    with pytest.raises(UsageError, match=r"`inputs.num_frames` is 4.5: allowed: 1 or more, without a fraction"):
+        config_from_json({**held, "inputs": {"num_frames": 4.5}})
     with pytest.raises(UsageError, match="cannot read"):
         config_from_json({key: value for key, value in held.items() if key != "clip"})
 
