@@ -95,8 +95,11 @@ def train(parts: Parts, place: Place) -> Place:
         _save(parts, place)  # so that a run can be gone on with from its first second
     last_save_s = time.monotonic()
     parts.watch.begin(parts.num_steps, place.num_steps_done)
-    # Only the process that leads knows the scores.
-    while place.epoch < config.num_epochs and workers.all_agree(not _has_stalled(place, config.patience), parts.device):
+    while place.epoch < config.num_epochs:
+        # Only the process that leads knows the scores; what the others have of them may be from an earlier state.
+        has_stalled = workers.leads and _has_stalled(place, config.patience)
+        if not workers.all_agree(not has_stalled, parts.device):
+            break
         batches = epoch_batches(
             parts.pairs,
             batch_size=config.batch_size,

@@ -12,6 +12,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from savecli.core.errors import SaveError
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -119,7 +121,11 @@ class Workers:
 
 @contextmanager
 def joined_workers(device: torch.device) -> Iterator[Workers]:
-    """The processes that `torchrun` started, connected while inside; alone without it."""
+    """The processes that `torchrun` started, connected while inside; alone without it.
+
+    Raises:
+        SaveError: another process ended before its time.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield Workers()
@@ -130,6 +136,15 @@ def joined_workers(device: torch.device) -> Iterator[Workers]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(days=1))
     try:
         yield Workers(dist.get_rank(), size)
+    except RuntimeError as error:
+        # gloo's errors have no class of their own.
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
+        raise SaveError(
+            "another of the processes that train together has ended",
+            why=str(error).splitlines()[0],
+            fix="see what it said, then go on with `--resume RUN`",
+        ) from error
     finally:
         dist.destroy_process_group()
 

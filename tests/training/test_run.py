@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 from collections.abc import Callable, Iterator
@@ -299,6 +300,9 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
         for name in ("loss", "grad_norm", "score"):
             if name in left:
                 assert left[name] == pytest.approx(right[name], rel=2e-3)
+    # A score that got better only after going on counts as one that did so before.
+    assert lines(tmp_path / "broken") == lines(tmp_path / "patient")
+    assert [line["is_best"] for line in lines(tmp_path / "patient") if line["kind"] == "epoch"][:2] == [True, True]
 
 
 def interrupted_leader(workers: Workers) -> None:
@@ -311,11 +315,20 @@ def main(folder: Path) -> None:
     """What each of the two processes does."""
     from savecli.training.workers import joined_workers
 
-    with joined_workers(torch.device("cpu")) as workers:
+    lost = pytest.raises(SaveError, match="another of the processes that train together has ended")
+    with lost, joined_workers(torch.device("cpu")) as workers:
         assert workers.joined({f"clip{workers.rank}": "gone"}) == {"clip0": "gone", "clip1": "gone"}
         with pytest.raises(KeyboardInterrupt):
             interrupted_leader(workers)
         do_run(folder, a_run(lora_rank=2), workers=workers, seed=workers.rank)  # they must begin as the first does
+        patient, broken = a_run(num_epochs=5, patience=1), folder.with_name("broken")
+        do_run(folder.with_name("patient"), patient, workers=workers)
+        with pytest.raises(KeyboardInterrupt):
+            do_run(broken, patient, workers=workers, stop_after=5)
+        do_run(broken, patient, workers=workers, is_resumed=True)
+        if not workers.leads:
+            os._exit(0)  # as one that is killed
+        workers.wait()
 
 
 if __name__ == "__main__":
