@@ -26,6 +26,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 DONE, SKIPPED_SOME = 0, 3
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _PATH = click.Path(path_type=Path)
+# The user's own, of which no protocol says what splits there are, nor anybody where more can be had.
+OWN = "manifest"
 # So many names of what is missing are shown; `--json` has all.
 _SHOWN = 10
 
@@ -222,6 +224,9 @@ def _verification_lines(found: Verification, source: str) -> Iterator[str]:
         yield from _split_lines(split, is_decoded=found.is_decoded)
     for name in found.absent:
         yield f"{name}: the published protocol has this split, this copy does not"
+    there = {split.split for split in found.splits}
+    if found.dataset == OWN and (lacking := [f"`{name}`" for name in ("train", "val", "test") if name not in there]):
+        yield f"no row falls into {' or '.join(lacking)}; a column `split` decides it"
     if found.ambiguous:
         yield f"several files fit: {_some(list(found.ambiguous))}; the first of each is used"
     if found.disputed:
@@ -232,7 +237,7 @@ def _verification_lines(found: Verification, source: str) -> Iterator[str]:
     yield f"searched: {', '.join(one_line(str(folder)) for folder in found.folders) or 'no folder'}"
     if found.is_complete:
         yield "complete" if found.is_decoded else "complete, by the names of files (--decode opens them)"
-    elif any(split.missing or split.undecodable for split in found.splits) or found.absent:
+    elif found.dataset != OWN and (any(split.missing or split.undecodable for split in found.splits) or found.absent):
         yield f"what is missing comes from: {source}"
 
 

@@ -189,7 +189,8 @@ def _read(text: str, old: Any, path: str, hint: Any) -> Any:
         value = tuple(value)
     if type(value) not in kinds:
         names = " or ".join("null" if kind is NoneType else kind.__name__ for kind in kinds)
-        raise UsageError(f"`{path}` cannot be `{text}`", why=f"it holds {old!r}", fix=f"give a value of type {names}")
+        fix = "write a list, e.g. `[0.9,0.98]`" if tuple in kinds else f"give a value of type {names}"
+        raise UsageError(f"`{path}` cannot be `{text}`", why=f"it holds {old!r}", fix=fix)
     return value
 
 

@@ -35,6 +35,8 @@ _FROM_FILES: tuple[tuple[EntryState, str], ...] = (
     ("absent", "that are not in it"),
     ("changed", "whose files have changed since (`save data prepare` looks at them again)"),
 )
+# Random towers learn nothing at a smaller share of the rate.
+_SCRATCH_FACTOR = 0.1
 _NO_PROGRESS = NoProgress()
 
 
@@ -109,13 +111,18 @@ def start_run(request: RunRequest, around: Surroundings) -> Outcome:
     # What is cheap to find wrong comes first, weights that may have to be fetched last.
     run_dir = RunDir(request.out)
     run_dir.check_new()
-    _check_teacher(config, data)
     held = _opened(config, data)
     splits = run_splits(held, config.train.select)
     check_sizes(config.train, splits, around.machine.workers)
+    _check_teacher(config, data)
     model = _start_model(request, config, around)
     prepare_for_training(model, config.train)
     source = _source(config, data, held, model, around)
+    if request.start == SCRATCH and config.train.optim.tower_factor < _SCRATCH_FACTOR:
+        around.progress.note(
+            f"the towers begin at random and learn at {config.train.optim.lr * config.train.optim.tower_factor:.0e}, "
+            "which is meant for pretrained ones: `--recipe world`, or `--set optim.tower_factor=1`, lets them learn"
+        )
     if around.machine.workers.leads:
         run_dir.create(config, data)
     around.machine.workers.wait()
@@ -134,7 +141,7 @@ def resume_run(folder: Path, around: Surroundings) -> Outcome:
         raise UsageError(
             f"{folder} cannot be gone on with",
             why="the run ended before its first save",
-            fix="delete the folder and begin anew",
+            fix="begin it anew by the command that began it; of several seeds, `--resume` the folder of all",
         )
     with Unfilled():
         model = build_model(config.model)

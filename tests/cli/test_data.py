@@ -211,3 +211,14 @@ def test_wrong_names_are_told(tmp_path):
         run("verify", "msrvt", "--root", tmp_path)
     with pytest.raises(UsageError, match="no preset"):
         run("prepare", NAME, "--root", make_miniature(NAME, tmp_path), "--preset", "none")
+
+
+def test_of_own_clips_it_is_told_which_splits_are_empty(tmp_path):
+    make_miniature("manifest", tmp_path)
+    rows = (tmp_path / "manifest.csv").read_text().splitlines()
+    column = rows[0].split(",").index("split")
+    kept = [row for row in rows if row.split(",")[column] in ("split", "train")]
+    (tmp_path / "manifest.csv").write_text("\n".join([*kept, "lost.mp4,gone,,,train,"]) + "\n")
+    outcome = run("verify", "manifest", "--root", tmp_path, code=3)
+    assert "no row falls into `val` or `test`" in outcome.stdout
+    assert "comes from" not in outcome.stdout

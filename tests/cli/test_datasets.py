@@ -87,6 +87,20 @@ def test_what_annotations_hold_and_cannot_be_used_is_told(tmp_path: Path) -> Non
     assert json.loads((tmp_path / "run/report.json").read_text())["dropped_in_training"]["empty caption"] == 1
 
 
+def test_what_is_wrong_with_the_data_comes_before_what_the_loss_needs(tmp_path: Path) -> None:
+    root = make_miniature("lsmdc", tmp_path / "data")
+    for name, found in (
+        ("foo", "no dataset"),
+        ("msvd", "captions_msvd.json is not there"),
+        ("lsmdc", "needs a teacher"),
+    ):
+        options = ("--dataset", name, "--root", root, "--out", tmp_path / "run", "--set", "batch_size=2")
+        done = CliRunner().invoke(save, ["train", *map(str, options)], standalone_mode=False)
+        assert found in str(done.exception)
+    done = invoked("train", "--dataset", "lsmdc", "--root", root, "--out", tmp_path / "run", *SMALL, *UNALIGNED)
+    assert "the towers begin at random and learn at 1e-07" in done.stderr
+
+
 def test_lost_videos_are_counted_and_the_rest_goes_on(tmp_path: Path) -> None:
     dataset = find_dataset("vatex").read(make_miniature("vatex", tmp_path / "plan"))
     assert dataset.test is not None
