@@ -146,7 +146,7 @@ def _runs(
         kept = kept_seeds(resume)
         if kept is None:
             return [(resume, None)]
-        return [(run.out, None if RunDir(run.out).is_begun else run) for run in kept]
+        return [(run.out, None if RunDir(run.out).has_state else run) for run in kept]
     request = _request(asked)
     if seeds == 1:
         return [(request.out, request)]

@@ -34,6 +34,8 @@ from savecli.model.presets import clip4clip_meanp
 TINY_WORLD = "tiny-world"
 # Where a run keeps its best checkpoint.
 _BEST = "best"
+# What tells a folder that holds a run for each of several seeds.
+SEEDS = "seeds.json"
 _NO_PROGRESS = NoProgress()
 
 
@@ -85,6 +87,7 @@ def checkpoint_folder(spec: str, *, imported: Path | None = None) -> Path:
         )
     if not path.is_dir():
         raise _no_such_model(spec, path, imported, is_name=is_name)
+    refuse_several(path)
     if (path / _BEST / CONFIG).is_file():
         return path / _BEST
     if (path / CONFIG).is_file() and not (path / WEIGHTS).is_file():
@@ -94,6 +97,17 @@ def checkpoint_folder(spec: str, *, imported: Path | None = None) -> Path:
             fix="a run writes its first when an epoch is done; copy the folder again if it is a model's",
         )
     return path
+
+
+def refuse_several(folder: Path) -> None:
+    """Refuse a folder of `save train --seeds` where a single run is asked for.
+
+    Raises:
+        UsageError: it is one; a run in it is named.
+    """
+    if (folder / SEEDS).is_file():
+        run = min(folder.glob("seed[0-9]*"), default=folder / "seed0")
+        raise UsageError(f"{folder} holds runs of several seeds", why="one is asked for", fix=f"name one: `{run}`")
 
 
 def _zero_shot_clip(spec: str, hub: Hub, device: torch.device | str, progress: Progress) -> Checkpoint:

@@ -29,6 +29,7 @@ from savecli import __version__
 from savecli.core.errors import SaveError, UsageError
 from savecli.model.checkpoint import write_json
 from savecli.model.config import config_from_json, config_json
+from savecli.model.open_checkpoint import refuse_several
 from savecli.training.config import RunConfig, train_config_from_json, train_config_json
 
 CONFIG, ENVIRONMENT, METRICS, STATE, BEST, REPORT = (
@@ -40,6 +41,8 @@ CONFIG, ENVIRONMENT, METRICS, STATE, BEST, REPORT = (
     "report.json",
 )
 FORMAT = 1
+# What there may be of a run before it has a state to go on from; a new one writes it anew.
+_UNSAVED = {CONFIG, ENVIRONMENT, f"{CONFIG}.part", f"{STATE}.part"}
 
 
 @dataclass(frozen=True)
@@ -84,20 +87,16 @@ class RunDir:
         return self.folder / BEST
 
     @property
-    def is_begun(self) -> bool:
-        return (self.folder / CONFIG).exists()
-
-    @property
     def has_state(self) -> bool:
         return (self.folder / STATE).exists()
 
     def check_new(self) -> None:
-        """Refuse a folder in which something is already.
+        """Refuse a folder in which something is already, but for what a run leaves that ended before its first save.
 
         Raises:
             UsageError: there is a run in it, or anything else.
         """
-        if self.folder.exists() and any(self.folder.iterdir()):
+        if self.folder.exists() and any(path.name not in _UNSAVED for path in self.folder.iterdir()):
             raise UsageError(
                 f"{self.folder} is there already",
                 why="a run is never overwritten",
@@ -135,8 +134,9 @@ class RunDir:
         """What the run is.
 
         Raises:
-            UsageError: the folder holds no run, or one of another version.
+            UsageError: the folder holds no run, several, or one of another version.
         """
+        refuse_several(self.folder)
         path = self.folder / CONFIG
         try:
             held = json.loads(path.read_text(encoding="utf-8"))

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from savecli.core.errors import UsageError
+from savecli.model.clip_spec import parse_clip_spec
+from savecli.model.open_checkpoint import SEEDS
 from savecli.training.launch import RunRequest
 from savecli.training.run_dir import REPORT, RunDir, write_whole, writing
 
-SEEDS = "seeds.json"
 FORMAT = 1
 _PATHS = ("root", "audio", "videos", "cache", "asr", "teacher")
 
@@ -32,7 +33,7 @@ def keep_seeds(request: RunRequest, runs: Sequence[RunRequest]) -> None:
     """Begin a folder of several runs.
 
     Raises:
-        UsageError: there is a run in it, or anything else.
+        UsageError: there is a run in it, or anything else; or `clip` means nothing.
         SaveError: it cannot be written.
     """
     # Before hours have gone into the first run. Where none was begun, as a setting was refused, one may ask anew.
@@ -41,6 +42,8 @@ def keep_seeds(request: RunRequest, runs: Sequence[RunRequest]) -> None:
     held = {name: value for name, value in asdict(request).items() if name not in ("out", "seed")}
     for name in _PATHS:
         held[name] = None if held[name] is None else str(held[name].absolute())
+    if request.clip is not None:
+        held["clip"] = parse_clip_spec(request.clip).name  # with its path absolute
     document = {"format": FORMAT, "seeds": [run.seed for run in runs], "request": held}
     with writing(request.out, can_go_on=False):
         request.out.mkdir(parents=True, exist_ok=True)

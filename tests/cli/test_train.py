@@ -25,6 +25,7 @@ from savecli.model.hub import Hub
 from savecli.model.open_checkpoint import checkpoint_folder
 from savecli.training.finetune import finetune
 from savecli.training.launch import RunRequest, Surroundings
+from savecli.training.seeds import keep_seeds, kept_seeds, seed_runs
 from savecli.training.training_run import Machine
 from savecli.training.workers import Workers
 from tests.cli.conftest import Save
@@ -211,12 +212,26 @@ def test_several_seeds_give_mean_and_deviation(world: Path, tmp_path: Path) -> N
     assert deviation >= 0
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"seed0", "seed1", "seeds.json", "report.json"}
     assert list((tmp_path / "runs/seed0/tensorboard").glob("events.*"))
-    # As after a kill during the second run's preparations.
-    shutil.rmtree(tmp_path / "runs/seed1")
+    # As after a kill before the second run's first save.
+    for path in (tmp_path / "runs/seed1").iterdir():
+        if path.name not in ("config.json", "environment.json"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert "ended before its first save" in refused("train", "--resume", tmp_path / "runs/seed1")
     (tmp_path / "runs/report.json").unlink()
     again = invoked("train", "--resume", tmp_path / "runs", "--json")
     assert json.loads(again.stdout) == told == json.loads((tmp_path / "runs/report.json").read_text())
     assert "--resume" in refused("train", *drawn, "--seeds", 2, "--out", tmp_path / "runs")
+    for one in (("finetune", "--resume"), ("train", *drawn, "--out", tmp_path / "new", "--start")):
+        assert f"several seeds: one is asked for name one: `{tmp_path}/runs/seed0`" in refused(*one, tmp_path / "runs")
+
+
+def test_what_several_seeds_read_is_found_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    request = RunRequest(dataset="lsmdc", root=Path("data"), out=tmp_path / "runs", clip="clip:ViT-B-32=here.pt")
+    keep_seeds(request, seed_runs(request, 1))
+    assert [(run.root, run.clip) for run in kept_seeds(request.out) or ()] == [
+        (tmp_path / "data", f"clip:ViT-B-32={tmp_path}/here.pt")
+    ]
 
 
 def test_a_run_starts_from_whatever_names_a_checkpoint(world: Path, tmp_path: Path) -> None:

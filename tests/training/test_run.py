@@ -157,7 +157,11 @@ def test_what_was_logged_after_the_saved_state_is_not_told_twice(tmp_path: Path)
 
 
 def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
-    RunDir(tmp_path / "run").create(a_run(), DATA)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/environment.json").touch()
+    RunDir(tmp_path / "run").create(a_run(num_epochs=7), DATA)
+    do_run(tmp_path / "run", a_run(num_epochs=1))  # nothing was learned before
+    assert RunDir(tmp_path / "run").read_config()[0] == a_run(num_epochs=1)
     with pytest.raises(UsageError, match="is there already") as failed:
         RunDir(tmp_path / "run").create(a_run(), DATA)
     assert "--resume" in failed.value.fix
