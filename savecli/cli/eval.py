@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
+from savecli.cli.eval_options import Asked, EvalCommand, check_asked, check_queries
 from savecli.cli.options import archive_option
 from savecli.cli.train import data_options
-from savecli.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from savecli.metrics.ranks import TieRule
-    from savecli.model.precision import Precision
     from savecli.training.compare import Comparison
     from savecli.training.report import EvaluationReport
 
@@ -23,30 +19,11 @@ _DONE, _SOME_SKIPPED = 0, 3
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """The options that say what a dataset's numbers are to be and how they are shown."""
-
-    checkpoint: str | None
-    compare: tuple[str, str] | None
-    dataset: str | None
-    root: Path | None
-    videos: Path | None
-    cache: Path | None
-    asr: Path | None
-    split: str
-    by: str | None
-    post: tuple[str, ...]
-    ties: TieRule
-    form: str | None
-    plot: Path | None
-    out: Path | None
-    device: str
-    precision: Precision | None
-    batch_size: int
-
-
-@click.command("eval", epilog="Example: save eval --checkpoint runs/lsmdc --dataset lsmdc --root /data/lsmdc")
+@click.command(
+    "eval",
+    cls=EvalCommand,
+    epilog="Example: save eval --checkpoint runs/lsmdc --dataset lsmdc --root /data/lsmdc",
+)
 @click.option(
     "--checkpoint",
     metavar="MODEL",
@@ -101,18 +78,12 @@ def evaluate(context: click.Context, /, archive_folder: Path, queries: Path | No
     lines had to be left out.
     """
     if queries is not None:
-        for name in ("checkpoint", "dataset", "compare"):
-            if options[name]:
-                raise _refused(f"--{name}", "--queries", "one scores a model, the other an archive")
         from savecli.cli.eval_archive import evaluate_labelled
 
+        check_queries(context)
         return evaluate_labelled(archive_folder, queries, form=options["form"])
-    if context.get_parameter_source("archive_folder") is ParameterSource.COMMANDLINE:
-        raise UsageError(
-            "--archive needs labelled queries", why="--queries is missing", fix="save eval --queries FILE.tsv"
-        )
     asked = Asked(**options)
-    _check(asked)
+    check_asked(context, asked)
     return _compare(asked) if asked.compare else _report(asked)
 
 
@@ -162,49 +133,6 @@ def _compare(asked: Asked) -> int:
     comparison = compare(first, second, names=asked.compare, selections=(one, other), ties=asked.ties)
     _print_comparison(comparison, asked.form)
     return _SOME_SKIPPED if first.num_missing or second.num_missing else _DONE
-
-
-def _check(asked: Asked) -> None:
-    """Refuse what cannot be done before anything is loaded."""
-    if asked.compare:
-        for name, value in (
-            ("checkpoint", asked.checkpoint),
-            ("by", asked.by),
-            ("post", asked.post),
-            ("plot", asked.plot),
-            ("out", asked.out),
-        ):
-            if value:
-                raise _refused(f"--{name}", "--compare", "a comparison is of raw scores of two models")
-    elif asked.checkpoint is None:
-        raise UsageError(
-            "there is nothing to evaluate",
-            why="neither --checkpoint nor --queries is given",
-            fix="`save eval --help` has an example; `--checkpoint clip` is CLIP as it is",
-        )
-    if asked.out is not None and asked.out.suffix != ".npz":
-        raise UsageError(
-            f"cannot write {asked.out}", why="similarities are kept as .npz", fix=f"--out {asked.out.stem}.npz"
-        )
-    specs = asked.compare or (asked.checkpoint,)
-    if "qb" in asked.post and any(spec and spec.endswith(".npz") for spec in specs):
-        raise _refused("--post qb", "FILE.npz", "the bank is not in it")
-    if all(spec and spec.endswith(".npz") for spec in specs):
-        if asked.precision is not None:
-            raise _refused("--precision", "FILE.npz", "its similarities are computed")
-        return
-    for name, value in (("dataset", asked.dataset), ("root", asked.root)):
-        # The synthetic dataset is drawn where none is named.
-        if value is None and asked.dataset != "synthetic":
-            raise UsageError(
-                f"--{name} is missing",
-                why="a model is scored on a dataset",
-                fix="`save data` lists them and their files",
-            )
-
-
-def _refused(one: str, other: str, why: str) -> UsageError:
-    return UsageError(f"{one} and {other} do not go together", why=why, fix="leave one of them out")
 
 
 def _print_report(report: EvaluationReport, form: str | None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from savecli.cli.eval import Asked
+    from savecli.cli.eval_options import Asked
     from savecli.core.progress import Progress
     from savecli.model.checkpoint import Origin
     from savecli.training.records import Evaluation

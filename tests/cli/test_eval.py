@@ -160,5 +160,16 @@ def test_what_cannot_be_done_is_said_before_anything_is_loaded(world: Path, kept
     assert "--by and --compare do not go together" in refused("--compare", kept, kept, "--by", "speech")
     assert "the bank is not in it" in refused("--checkpoint", kept, "--post", "qb")
     assert "similarities are computed" in refused("--checkpoint", kept, "--precision", "bf16")
+    assert "there is no folder /nowhere" in refused("--checkpoint", kept, "--out", "/nowhere/a.npz")
+    assert "there is no folder /nowhere" in refused("--checkpoint", kept, "--plot", "/nowhere/a.png")
     assert "no model `oen`" in refused("--checkpoint", "oen", *options(world))
     assert "has no val split here" in refused("--checkpoint", one, *options(world), "--split", "val")
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["--dataset=nonsense", "--root=/nowhere", "--split=val", "--videos=/nowhere", "--cache=/nowhere", "--asr=/nowhere"],
+)
+def test_kept_similarities_refuse_what_would_not_change_them(kept: Path, given: str) -> None:
+    for mode in (("--checkpoint", kept), ("--compare", kept, kept)):
+        assert f"{given.partition('=')[0]} and FILE.npz do not go together" in refused(*mode, given)

@@ -108,8 +108,19 @@ def test_the_forms_hold_the_same_numbers(talks: Save, labels: Path) -> None:
     assert "| said | 75.0 | 75.0 | 75.0 | 0.750 | 50.0 | 50.0 |" in form("--markdown")
 
 
+def test_a_bare_archive_is_the_one_that_is_taken_without_it(
+    talks: Save, labels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAVE_ARCHIVE", str(talks.archive))
+    bare = run("--archive", "--queries", labels, "--json")
+    assert bare.return_value == 0, bare.exception
+    assert json.loads(bare.stdout)["archive"] == str(talks.archive)
+
+
 def test_options_that_do_not_go_together(talks: Save, labels: Path) -> None:
     assert "--dataset and --queries do not go together" in refused("--queries", labels, "--dataset", "lsmdc")
+    for given in ("--plot=a.png", "--out=a.npz", "--by=speech", "--post=dsl", "--split=val", "--ties=strict"):
+        assert f"{given.partition('=')[0]} and --queries do not go together" in refused("--queries", labels, given)
     assert "--archive needs labelled queries" in refused("--archive", talks.archive)
     assert "there is nothing to evaluate" in refused()
     assert "there is no archive" in refused("--archive", "/nowhere/x.save", "--queries", labels)
