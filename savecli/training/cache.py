@@ -24,7 +24,7 @@ from savecli.training.cache_keys import (
     stamp_of,
     tokens_key,
 )
-from savecli.training.cache_parts import EntryState, entry_state, speech_there, teacher_there
+from savecli.training.cache_parts import EntryState, entry_state, speech_there, teacher_there, tokens_there
 from savecli.training.cache_store import AnyArray, DamagedEntry, PartReader, part_folder, part_folders
 from savecli.training.cache_tokens import sound_tokens, tokens_shape
 from savecli.training.files import FileSource, TaughtClip, sound_format
@@ -133,6 +133,21 @@ class CacheSource:
         """How many of the clips have frames here that fit the model, or why not."""
         return Counter(entry_state(self._frames_part, clip, self._stamps.of(clip)) for clip in clips)
 
+    def is_whole(self, clip: DatasetClip, *, tokens: Sequence[PartReader] = ()) -> bool:
+        """Whether the clip can be read without its file: its frames are here, and what else the model takes.
+
+        Args:
+            tokens: parts of tokens that count beside those of the model's own encoder.
+        """
+        stamp = stamp_of(clip, None)
+
+        def is_in(*parts: PartReader | None) -> bool:
+            return any(entry_state(part, clip, stamp) == "there" for part in parts)
+
+        has_sound = not self._hears or is_in(self._tokens_part, self._sound_part, *tokens)
+        has_words = not self._has_speech or self._speech is not None or is_in(self._speech_part)
+        return is_in(self._frames_part) and has_sound and has_words
+
     def is_taught(self, clip: DatasetClip) -> bool:
         """Whether there are a teacher's vectors of the clip, or its teacher can be asked; nothing is computed."""
         if self._files is not None and self._files.has_teacher:
@@ -208,13 +223,23 @@ class CacheSource:
         return None if folder is None else PartReader(folder)
 
 
-def kept_clips(folder: Path | None, config: ModelConfig, clips: Sequence[DatasetClip]) -> frozenset[str]:
-    """Ids of the clips whose frames a cache holds for a model, whatever has become of their files; none without one."""
-    place = part_folder(folder, frames_key(config).name) if folder is not None and clips else None
-    if place is None:
+def kept_clips(
+    folder: Path | None, config: ModelConfig, clips: Sequence[DatasetClip], has_words: bool
+) -> frozenset[str]:
+    """Ids of the clips that a cache holds whole for a model, whatever has become of their files; none without one.
+
+    What any frozen encoder made of the sound counts, as the model's own is not known yet; `session.open_source`
+    refuses another's.
+
+    Args:
+        has_words: a file tells what is said.
+    """
+    if folder is None or not folder.is_dir() or not clips:
         return frozenset()
-    part = PartReader(place)
-    return frozenset(clip.clip_id for clip in clips if entry_state(part, clip, stamp_of(clip, None)) == "there")
+    source = CacheSource(folder, config, speech={} if has_words else None, teacher="")
+    places = (part_folder(folder, key.name) for key in tokens_there(folder, config))
+    tokens = [PartReader(place) for place in places if place is not None]
+    return frozenset(clip.clip_id for clip in clips if source.is_whole(clip, tokens=tokens))
 
 
 def cache_size(

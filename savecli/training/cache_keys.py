@@ -55,8 +55,13 @@ def sound_key(config: ModelConfig) -> PartKey | None:
 
 def tokens_key(config: ModelConfig, encoder: torch.nn.Module) -> PartKey | None:
     """What a frozen audio encoder makes of the filter banks: also its weights decide."""
+    return tokens_key_of(config, weights_digest(encoder)) if config.audio is not None else None
+
+
+def tokens_key_of(config: ModelConfig, digest: str) -> PartKey | None:
+    """As `tokens_key`, of an encoder of which only the `weights_digest` is known."""
     form = sound_format(config)
-    return None if form is None else _key("tokens", {**asdict(form), "encoder": weights_digest(encoder)})
+    return None if form is None else _key("tokens", {**asdict(form), "encoder": digest})
 
 
 def speech_key(config: SpeechConfig, recogniser: str) -> PartKey:

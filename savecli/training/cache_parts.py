@@ -10,7 +10,17 @@ from typing import Any, Literal
 
 from savecli.core.errors import UsageError
 from savecli.datasets.base import DatasetClip
-from savecli.training.cache_keys import VERSIONS, PartKey, PartKind, is_fresh, is_of_span, speech_key, teacher_key
+from savecli.model.config import ModelConfig
+from savecli.training.cache_keys import (
+    VERSIONS,
+    PartKey,
+    PartKind,
+    is_fresh,
+    is_of_span,
+    speech_key,
+    teacher_key,
+    tokens_key_of,
+)
 from savecli.training.cache_store import PART, PartReader, part_folders
 from savecli.transcript.choose import SpeechConfig
 
@@ -65,12 +75,17 @@ def speech_there(folder: Path, config: SpeechConfig) -> PartKey | None:
     return min(keys, key=lambda key: _worse(key.settings["recogniser"]), default=None)
 
 
+def tokens_there(folder: Path, config: ModelConfig) -> tuple[PartKey, ...]:
+    """Parts of what frozen encoders, whichever they are, made of sound as a model hears it."""
+    return tuple(_keys_there(folder, "tokens", lambda held: tokens_key_of(config, held["encoder"])))
+
+
 def _worse(recogniser: str) -> tuple[bool, bool, str]:
     """Whisper, then others, then what only read subtitles."""
     return not recogniser, recogniser != "whisper", recogniser
 
 
-def _keys_there(folder: Path, kind: PartKind, made: Callable[[Mapping[str, Any]], PartKey]) -> Iterator[PartKey]:
+def _keys_there(folder: Path, kind: PartKind, made: Callable[[Mapping[str, Any]], PartKey | None]) -> Iterator[PartKey]:
     """Parts of a kind whose settings are those of today's key for them; older ones count no longer."""
     for part in part_folders(folder, kind):
         path = part / PART

@@ -131,7 +131,7 @@ def _judged(
             checkpoint.model.to(device),
             checkpoint.config,
             judge,
-            open_source(data, checkpoint.config, cache=cache, is_taught=False),
+            open_source(data, checkpoint.config, cache=cache, frozen_audio=checkpoint.model.audio, is_taught=False),
             dataset=request.dataset,
             device=device,
             precision=run_precision(config.train, device),  # of both, so that rounding does not tell them apart

@@ -57,14 +57,15 @@ def open_data(
     *,
     videos: Path | None = None,
     asr: Path | None = None,
-    kept: Callable[[Sequence[DatasetClip]], Container[str]] = lambda _: (),
+    kept: Callable[[Sequence[DatasetClip], bool], Container[str]] = lambda *_: (),
 ) -> OpenData:
     """The dataset in a folder and the files of its clips.
 
     Args:
         videos: where its files are, if not in the folder.
         asr: transcripts in the authors' form; None takes those found in the folder.
-        kept: ids of those clips without a file that count as there all the same, as a cache holds them.
+        kept: ids of those clips without a file that count as there all the same, as a cache holds them; it is also
+            told whether a file says what is spoken.
 
     Raises:
         UsageError: the folder has another shape, or none of the dataset's clips is there.
@@ -72,8 +73,9 @@ def open_data(
     kind = find_dataset(name)
     dataset = kind.read(root)
     located = locate(dataset, videos)
+    words = read_transcripts(dataset, asr)
     clips = [clip for split in dataset.splits for clip in split.clips]
-    cached = kept([clip for clip in clips if clip.clip_id not in located.paths])
+    cached = kept([clip for clip in clips if clip.clip_id not in located.paths], words is not None)
     there = {clip.clip_id for clip in clips if clip.clip_id in located.paths or clip.clip_id in cached}
     if not there:
         raise UsageError(
@@ -81,7 +83,6 @@ def open_data(
             why=f"looked for {len(clips)} files, the first is `{clips[0].media if clips else ''}`",
             fix=f"name their folder with `--videos DIR`; {kind.source}",
         )
-    words = read_transcripts(dataset, asr)
     present = replace(
         dataset,
         train=_present(dataset.train, there),
@@ -206,14 +207,15 @@ def open_source(
         is_taught: whether a teacher's vectors are wanted where the model's loss needs them.
 
     Raises:
-        UsageError: there is no cache, or it holds vectors of several teachers and they are needed.
+        UsageError: there is no cache, it holds vectors of several teachers and they are needed, or a clip's file is
+            gone and the cache does not hold all that this model takes of it.
         WeightsError: the teacher's vectors cannot be used.
     """
     vectors = file_teacher(teacher) if teacher is not None else None
     files = FileSource(data.located.paths, config, speech=data.speech, teacher=vectors)
     if cache is None:
         return files
-    return CacheSource(
+    source = CacheSource(
         cache,
         config,
         paths=data.located.paths,
@@ -222,6 +224,21 @@ def open_source(
         audio=frozen_audio,
         teacher=None if is_taught and vectors is None and needs_teacher(config) else "",
     )
+    _refuse_half_kept(data, source, cache)
+    return source
+
+
+def _refuse_half_kept(data: OpenData, source: CacheSource, cache: Path) -> None:
+    """Refuse clips that count as there, but only by tokens of another encoder than the model's."""
+    clips = [clip for split in data.dataset.splits for clip in split.clips if clip.clip_id not in data.located.paths]
+    if lost := [clip.clip_id for clip in clips if not source.is_whole(clip)]:
+        raise UsageError(
+            f"clips ({len(lost)}) can be read neither from their files nor from the cache",
+            why=f"the files are gone, and {cache} does not hold all that this model takes of `{lost[0]}`: what another "
+            "encoder made of its sound does not count",
+            fix="use the audio encoder that the cache was prepared with, and let it be frozen; or delete the cache's "
+            "folders `tokens-…`, and these clips are left out",
+        )
 
 
 def needs_teacher(config: ModelConfig) -> bool:

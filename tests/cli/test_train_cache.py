@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from savecli.cli.main import save
-from savecli.core.errors import SaveError
+from savecli.core.errors import SaveError, UsageError
 from savecli.datasets.registry import find_dataset
 from savecli.model.records import TeacherVectors
 from savecli.model.teachers import Taught, write_teacher
@@ -77,6 +78,40 @@ def test_a_cache_stands_for_videos_that_are_gone(manifest: Path, tmp_path: Path)
     assert "gallery of 3 clips" in tuned.output
     with pytest.raises(SaveError, match="no video of manifest"):  # made for another model
         trained(manifest, "--out", tmp_path / "other", *UNALIGNED, "--set", "model.inputs.num_frames=3")
+
+
+def test_frames_alone_do_not_stand_for_a_video_that_is_gone(manifest: Path, tmp_path: Path) -> None:
+    prepared(manifest)
+    shutil.rmtree(next((manifest / "cache").glob("sound-*")))  # as a model that does not hear leaves it
+    first, *others = sorted(videos(manifest))
+    first.unlink()
+    told = trained(manifest, "--out", tmp_path / "fewer", *UNALIGNED)
+    assert "2 of 4 clips are missing" in told  # of one video
+    report = json.loads((tmp_path / "fewer/report.json").read_text())
+    assert (report["num_missing_in_all"], report["num_unreadable_in_training"]) == (2, 0)
+    for path in others:
+        path.unlink()
+    with pytest.raises(UsageError, match="no video of manifest"):
+        trained(manifest, "--out", tmp_path / "none", *UNALIGNED)
+    assert not (tmp_path / "none").exists()
+
+
+def test_tokens_stand_for_the_sound_of_their_own_encoder_only(manifest: Path, tmp_path: Path) -> None:
+    model = tmp_path / "run/best"
+    trained(manifest, "--out", tmp_path / "run", *UNALIGNED)
+    invoked("data", "prepare", "manifest", "--root", manifest, "--checkpoint", model)
+    for path in videos(manifest):
+        path.unlink()
+    invoked("eval", "--checkpoint", model, "--dataset", "manifest", "--root", manifest)
+    tuning = ("--set", "num_epochs=1", *UNALIGNED)
+    invoked("finetune", model, "--root", manifest, "--out", tmp_path / "tuned", *tuning)
+    with pytest.raises(UsageError, match="neither from their files nor from the cache") as raised:
+        trained(manifest, "--out", tmp_path / "other", *UNALIGNED, "--seed", "5")
+    assert "what another encoder made of its sound" in raised.value.why
+    assert not (tmp_path / "other").exists()
+    shutil.rmtree(next((manifest / "cache").glob("tokens-*")))  # as the error tells
+    with pytest.raises(UsageError, match="no video of manifest"):
+        trained(manifest, "--out", tmp_path / "other", *UNALIGNED)
 
 
 def test_a_copied_dataset_keeps_its_cache(manifest: Path, tmp_path: Path) -> None:

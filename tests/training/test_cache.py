@@ -26,7 +26,7 @@ from savecli.model.hub import Hub
 from savecli.model.records import TeacherVectors
 from savecli.model.teachers import Taught, write_teacher
 from savecli.training.batches import Collator
-from savecli.training.cache import CacheSource, cache_size
+from savecli.training.cache import CacheSource, cache_size, kept_clips
 from savecli.training.cache_keys import files_digest, frames_key, sound_key, teacher_key
 from savecli.training.cache_parts import teachers_in
 from savecli.training.cache_plan import CacheRequest, open_teacher, plan_cache
@@ -239,6 +239,18 @@ def test_transcripts_are_kept_where_no_file_gives_them(tmp_path):
     assert [source.read(item).speech for item in dataset.splits[0].clips] == ["first", "second"]
     given = CacheSource(tmp_path / "cache", CONFIG, speech={"a": "given"})  # what is known goes before
     assert [given.read(item).speech for item in dataset.splits[0].clips] == ["given", ""]
+
+
+def test_a_clip_is_kept_only_with_its_words(tmp_path):
+    path = make_video(tmp_path / "talk.mkv", audio="tone", duration_s=1.0, subtitles=[(0.2, 0.8, "first")])
+    dataset, folder = dataset_of([clip("a")]), tmp_path / "cache"
+    located, items = Located({"a": path}, missing=()), dataset.splits[0].clips
+    prepare_cache(dataset, located, CONFIG, folder, speech=SPEECH)
+    assert kept_clips(folder, CONFIG, items, has_words=True) == {"a"}
+    assert kept_clips(folder, CONFIG, items, has_words=False) == set()
+    prepare_cache(dataset, located, CONFIG, folder)
+    assert kept_clips(folder, CONFIG, items, has_words=False) == {"a"}
+    assert kept_clips(folder, CONFIG, [clip("a", Span(0.0, 0.5))], has_words=True) == set()
 
 
 def test_a_teacher_is_asked_once_a_clip(clips, tmp_path):
