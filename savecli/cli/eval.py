@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from savecli.cli.train import data_options
 
 if TYPE_CHECKING:
     from savecli.training.compare import Comparison
+    from savecli.training.records import Evaluation
     from savecli.training.report import EvaluationReport
 
 _DONE, _SOME_SKIPPED = 0, 3
@@ -120,7 +122,7 @@ def _report(asked: Asked) -> int:
 
         plot_evaluation(evaluation, asked.plot, ties=asked.ties)
         click.echo(f"Wrote {asked.plot}.", err=True)
-    return _SOME_SKIPPED if evaluation.num_missing else _DONE
+    return _left_out(asked, evaluation)
 
 
 def _compare(asked: Asked) -> int:
@@ -132,7 +134,17 @@ def _compare(asked: Asked) -> int:
     one, other = map(selection_of, asked.compare)
     comparison = compare(first, second, names=asked.compare, selections=(one, other), ties=asked.ties)
     _print_comparison(comparison, asked.form)
-    return _SOME_SKIPPED if first.num_missing or second.num_missing else _DONE
+    return _left_out(asked, first, second)
+
+
+def _left_out(asked: Asked, *evaluations: Evaluation) -> int:
+    """The exit code; clips that were left out are counted in the facts, and a note says what names them."""
+    if not any(evaluation.num_missing for evaluation in evaluations):
+        return _DONE
+    videos = ("--videos", str(asked.videos)) if asked.videos else ()
+    command = ("save", "data", "verify", evaluations[0].dataset, "--root", str(asked.root or "DIR"), *videos)
+    click.echo(f"What was left out, and why: {shlex.join(command)} --decode", err=True)
+    return _SOME_SKIPPED
 
 
 def _print_report(report: EvaluationReport, form: str | None) -> None:

@@ -55,11 +55,13 @@ def archive_rows(report: ArchiveReport) -> list[list[str]]:
 
 def archive_facts(report: ArchiveReport, archive_folder: Path) -> list[str]:
     """Lines that must stand beside the table."""
+    from savecli.cli.render import count
+
     spans = f" · {report.num_with_spans} with a known moment" if report.num_with_spans else ""
-    left_out = f" · {len(report.problems)} lines left out" if report.problems else ""
+    left_out = f" · {count(len(report.problems), 'line')} left out" if report.problems else ""
     return [
-        f"{archive_folder} · encoder {report.encoder} · {report.num_videos} videos",
-        f"{report.num_queries} queries{spans}{left_out}",
+        f"{archive_folder} · encoder {report.encoder} · {count(report.num_videos, 'video')}",
+        f"{count(report.num_queries, 'query', 'queries')}{spans}{left_out}",
     ]
 
 

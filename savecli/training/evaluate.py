@@ -57,7 +57,7 @@ def evaluate_split(
     Clips that cannot be read are left out with their captions, and counted.
 
     Args:
-        num_missing: clips that were left out before.
+        num_missing: clips that were left out before, as their files are not there.
         should_stop: asked before every batch; scoring then ends with `KeyboardInterrupt`.
 
     Raises:
@@ -79,6 +79,7 @@ def evaluate_split(
             similarity = _similarity(model, text, held.encodings)
     finally:
         model.train(was_training)
+    num_unreadable = len(split.clips) - len(held.clips)
     return Evaluation(
         dataset=dataset,
         split=split.name,
@@ -90,7 +91,8 @@ def evaluate_split(
         similarity=similarity,
         num_with_audio=held.num_with_audio,
         num_with_speech=held.num_with_speech,
-        num_missing=num_missing + len(split.clips) - len(held.clips),
+        num_missing=num_missing + num_unreadable,
+        num_unreadable=num_unreadable,
         dropped=dict(split.dropped or {}),
         gates={signal: np.concatenate(rows) for signal, rows in held.gates.items()},
         precision=precision,

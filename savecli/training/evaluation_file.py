@@ -33,6 +33,7 @@ def write_evaluation(evaluation: Evaluation, path: Path, *, selection: str = "")
         "selection": selection,
         "dropped": dict(evaluation.dropped),
         "precision": evaluation.precision,
+        "num_unreadable": evaluation.num_unreadable,
         **{name: getattr(evaluation, name) for name in (*_TEXTS, *_COUNTS)},
     }
     arrays: dict[str, Any] = {f"{_GATES}{signal}": values for signal, values in evaluation.gates.items()}
@@ -62,6 +63,7 @@ def read_evaluation(path: Path) -> Evaluation:
             **{name: _frozen(facts[name]) for name in (*_TEXTS, *_COUNTS)},
             dropped=facts.get("dropped", {}),
             precision=facts.get("precision", ""),
+            num_unreadable=facts.get("num_unreadable"),
             video_of_caption=arrays["video_of_caption"],
             similarity=arrays["similarity"],
             gates={name.removeprefix(_GATES): arrays[name] for name in arrays if name.startswith(_GATES)},

@@ -60,6 +60,7 @@ class Evaluation:
         video_of_caption: `(T,)` int, the clip that each caption tells of.
         groups: `(T,)` the sense each caption needs, "" unknown.
         num_missing: clips of the split that are left out, as their files are not there or cannot be decoded.
+        num_unreadable: those of them whose files are there; None unknown.
         dropped: what the annotation files hold of the split and cannot be used, with the reason and how often.
         gates: by signal (`audio`, `speech`), `(V, layers, 2)` float32: how far each fusion layer let it in, by
             attention and by feed-forward; NaN for clips without the signal.
@@ -80,6 +81,7 @@ class Evaluation:
     gates: Mapping[str, npt.NDArray[np.float32]]
     dropped: Mapping[str, int] = field(default_factory=dict)
     precision: str = ""
+    num_unreadable: int | None = None
 
 
 def dropped_text(dropped: Mapping[str, int] | None) -> str:

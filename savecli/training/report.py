@@ -43,6 +43,7 @@ class About:
         is_grouped: the protocol of several captions a clip.
         num_with_audio, num_with_speech: clips of the gallery; None for a model that does not hear, or read speech.
         num_missing: clips of the split that could not be scored; a smaller gallery is an easier one.
+        num_unreadable: those of them whose files are there and cannot be decoded; None unknown.
         dropped: what the annotation files hold and cannot be used, with the reason and how often.
         num_repeated_captions: captions whose text stands before in the split, which tie in the reverse direction.
         selection: how the epoch was chosen; "" unknown.
@@ -64,6 +65,7 @@ class About:
     checkpoint: str = ""
     dropped: Mapping[str, int] = field(default_factory=dict)
     precision: str = ""
+    num_unreadable: int | None = None
 
 
 class RowName(NamedTuple):
@@ -278,4 +280,5 @@ def _about(evaluation: Evaluation, ties: TieRule, selection: str, checkpoint: st
         checkpoint=checkpoint,
         dropped=evaluation.dropped,
         precision=evaluation.precision,
+        num_unreadable=evaluation.num_unreadable,
     )

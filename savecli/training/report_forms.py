@@ -39,11 +39,11 @@ def facts_of(report: EvaluationReport) -> tuple[str, ...]:
     about = report.about
     clips, captions = about.num_clips, about.num_captions
     protocol = "several captions a clip" if about.is_grouped else "one caption a clip"
-    missing = f"{about.num_missing} clips of the split are missing" if about.num_missing else "no clip is missing"
     lines = [
-        f"{about.dataset} · {about.split} · gallery of {clips} clips · {captions} captions, {protocol}",
+        f"{about.dataset} · {about.split} · gallery of {_count(clips, 'clip')} · {_count(captions, 'caption')}, "
+        f"{protocol}",
         f"{_share('with audio', about.num_with_audio, clips)} · {_share('with speech', about.num_with_speech, clips)}"
-        f" · {missing}",
+        f" · {_left_out(about.num_missing, about.num_unreadable)}",
         f"ties {_TIES[about.ties]}" + _repeated(about.num_repeated_captions) + _computed(about.precision),
     ]
     if about.dropped:
@@ -68,11 +68,10 @@ def comparison_facts(comparison: Comparison) -> tuple[str, ...]:
             "AB", comparison.names, comparison.precisions, comparison.selections, strict=True
         )
     )
-    missing = f" · {comparison.num_missing} clips of the split are missing" if comparison.num_missing else ""
     return (
         *systems,
-        f"{comparison.dataset} · {comparison.split} · gallery of {comparison.num_clips} clips · "
-        f"{comparison.num_captions} captions{missing}",
+        f"{comparison.dataset} · {comparison.split} · gallery of {_count(comparison.num_clips, 'clip')} · "
+        f"{_count(comparison.num_captions, 'caption')} · {_left_out(comparison.num_missing, None)}",
         f"ties {_TIES[comparison.ties]} · intervals and p by a paired bootstrap over clips; "
         "they say nothing of other training seeds",
     )
@@ -264,7 +263,21 @@ def _percent(part: int, whole: int) -> str:
 
 
 def _repeated(number: int) -> str:
-    return f" · {number} captions repeat another's text" if number else ""
+    return f" · {_count(number, 'caption repeats', 'captions repeat')} another's text" if number else ""
+
+
+def _left_out(num_missing: int, num_unreadable: int | None) -> str:
+    """How many clips of the split are not in the gallery, and why where it is known."""
+    if not num_missing:
+        return "no clip is missing"
+    left_out = f"{_count(num_missing, 'clip')} of the split left out"
+    if num_unreadable is None:
+        return left_out
+    return f"{left_out}: {num_missing - num_unreadable} without a file, {num_unreadable} unreadable"
+
+
+def _count(number: int, noun: str, plural: str = "") -> str:
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def _computed(precision: str) -> str:

@@ -173,3 +173,17 @@ def test_what_cannot_be_done_is_said_before_anything_is_loaded(world: Path, kept
 def test_kept_similarities_refuse_what_would_not_change_them(kept: Path, given: str) -> None:
     for mode in (("--checkpoint", kept), ("--compare", kept, kept)):
         assert f"{given.partition('=')[0]} and FILE.npz do not go together" in refused(*mode, given)
+
+
+def test_clips_without_a_file_and_those_that_cannot_be_read_are_told_apart(world: Path, tmp_path: Path) -> None:
+    shutil.copy(world / "red.mp4", tmp_path)
+    (tmp_path / "torn.mp4").write_bytes(b"no video")
+    rows = "video,caption,split\nred.mp4,a,test\nlost.mp4,b,test\ntorn.mp4,c,test\n"
+    (tmp_path / "manifest.csv").write_text(rows)
+    asked = ("--checkpoint", world / "one", "--dataset", "manifest", "--root", tmp_path, "--device", "cpu")
+    result = run(*asked, "--out", tmp_path / "kept.npz")
+    assert result.return_value == 3, result.exception
+    assert "2 clips of the split left out: 1 without a file, 1 unreadable" in result.stdout
+    assert f"save data verify manifest --root {tmp_path} --decode" in result.stderr
+    kept = json.loads(run("--checkpoint", tmp_path / "kept.npz", "--json").stdout)
+    assert (kept["num_missing"], kept["num_unreadable"]) == (2, 1)

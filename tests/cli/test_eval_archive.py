@@ -92,7 +92,7 @@ def test_bad_lines_are_told_and_exit_with_3(talks: Save, tmp_path: Path) -> None
     assert result.return_value == 3
     assert "line 2: no video `coking.mp4` in the archive; did you mean `cooking.mp4`?" in result.stderr
     assert "line 3: 1 columns" in result.stderr
-    assert "1 queries · 2 lines left out" in result.stdout
+    assert "1 query · 2 lines left out" in result.stdout
     path.write_text("potatoes\tcoking.mp4\n")
     assert "no query in" in refused("--archive", talks.archive, "--queries", path)
 

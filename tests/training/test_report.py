@@ -134,11 +134,14 @@ def test_what_must_stand_beside_the_numbers() -> None:
         "built · test · gallery of 12 clips · 12 captions, one caption a clip",
         "with audio 50.0 %",
         "with speech 25.0 %",
-        "2 clips of the split are missing",
-        "ties count against the model · 1 captions repeat another's text",
+        "2 clips of the split left out",
+        "ties count against the model · 1 caption repeats another's text",
         "selection: epoch chosen by the test split",
     ):
         assert part in text
+    one = facts_of(report_of(replace(built_evaluation(num_clips=1), num_missing=3, num_unreadable=2)))
+    assert "gallery of 1 clip · 1 caption, one" in one[0]
+    assert "3 clips of the split left out: 1 without a file, 2 unreadable" in one[1]
 
 
 def test_the_forms_hold_the_same_numbers() -> None:
