@@ -53,7 +53,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="How equal scores count: against the model, for it, or as published code does.",
 )
-@click.option("--plot", type=_FILE, metavar="FILE", help="Write a recall curve and a gate histogram: .png or .svg.")
+@click.option(
+    "--plot",
+    type=_FILE,
+    metavar="FILE",
+    help="Write a recall curve and a gate histogram, .png or .svg; needs savecli[plot].",
+)
 @click.option("--out", type=_FILE, metavar="FILE.npz", help="Keep the similarities, for --compare and --checkpoint.")
 @click.option("--device", default="auto", show_default=True, help="`cpu`, `cuda`, `mps`, or what is fastest.")
 @click.option(
