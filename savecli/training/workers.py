@@ -142,7 +142,7 @@ def joined_workers(device: torch.device) -> Iterator[Workers]:
             raise
         raise SaveError(
             "another of the processes that train together has ended",
-            why=str(error).splitlines()[0],
+            why=str(error).splitlines()[0].partition(". ")[0],
             fix="see what it said, then go on with `--resume RUN`",
         ) from error
     finally:
