@@ -117,10 +117,9 @@ def step_text(line: dict[str, Any]) -> str:
 
 
 def epoch_text(line: dict[str, Any]) -> str:
-    """`Epoch 3: R@1 41.2, SumR 180.3 (best)`."""
-    numbers = [
-        f"{name} {line[key]:.1f}" for name, key in (("R@1", "recall_at_1"), ("SumR", "sum_recall")) if key in line
-    ]
+    """`Epoch 3: R@1 41.2, SumR 180.3, MeanR 21.4 (best)`."""
+    shown = (("R@1", "recall_at_1"), ("SumR", "sum_recall"), ("MeanR", "mean_rank"))
+    numbers = [f"{name} {line[key]:.1f}" for name, key in shown if key in line]
     left_out = f"; {line['num_unreadable']} clips cannot be read" if line.get("num_unreadable") else ""
     best = " (best)" if line["is_best"] and numbers else ""
     return f"Epoch {line['epoch'] + 1}: {', '.join(numbers) or 'done'}{best}{left_out}"

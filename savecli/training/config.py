@@ -69,7 +69,8 @@ class TrainConfig:
         frozen_stem: CLIP's embeddings and first norm stay as they are.
         frozen_layers: of each of CLIP's towers, from the input on.
         logit_scale: what it starts at; None keeps the model's.
-        patience: epochs without a better score after which training ends; 0 never.
+        patience: epochs without a better one after which training ends; 0 never.
+        patience_steps: the fewest steps that these epochs have together.
         precision: `auto` is what the device is fast in; weights and their updates are fp32 throughout.
         checkpointing: compute the towers' activations anew in the backward pass, for less memory.
         lora_rank: of the updates that the towers get instead of new weights; 0 trains the weights themselves.
@@ -88,6 +89,7 @@ class TrainConfig:
     select: Selection = "val"
     measure: Measure = "R@1"
     patience: int = 0
+    patience_steps: int = 0
     precision: RunPrecision = "auto"
     compile: bool = False
     checkpointing: bool = False
@@ -97,7 +99,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, lowest in (("batch_size", 1), ("num_epochs", 1), ("frozen_audio_layers", -1)):
             _check_range(name, getattr(self, name), lowest, None)
-        for name in ("seed", "chunk_size", "patience", "frozen_layers", "lora_rank"):
+        for name in ("seed", "chunk_size", "patience", "patience_steps", "frozen_layers", "lora_rank"):
             _check_range(name, getattr(self, name), 0, None)
         if self.logit_scale is not None:
             _check_range("logit_scale", self.logit_scale, 0.01, 100)

@@ -14,7 +14,7 @@ from savecli.core.errors import SaveError
 from savecli.model.precision import Precision
 from savecli.model.save_model import SaveModel
 from savecli.training.batches import TrainingBatch, on_device
-from savecli.training.config import RunConfig
+from savecli.training.config import RunConfig, TrainConfig
 from savecli.training.loader import PairReader, ahead
 from savecli.training.order import Pair, epoch_batches, pairs_digest
 from savecli.training.run_dir import Place, RunDir
@@ -30,9 +30,15 @@ _GO_ON, _SAVE, _STOP = range(3)
 
 @dataclass(frozen=True)
 class Scored:
-    """What an epoch's evaluation gave: the number that decides, and what the metrics keep of the rest."""
+    """What an epoch's evaluation gave.
+
+    Args:
+        score: decides which epoch is kept, and of equal ones the lower `mean_rank`.
+        numbers: what the metrics keep besides.
+    """
 
     score: float
+    mean_rank: float
     numbers: dict[str, Any]
 
 
@@ -97,7 +103,7 @@ def train(parts: Parts, place: Place) -> Place:
     parts.watch.begin(parts.num_steps, place.num_steps_done)
     while place.epoch < config.num_epochs:
         # Only the process that leads knows the scores; what the others have of them may be from an earlier state.
-        has_stalled = workers.leads and _has_stalled(place, config.patience)
+        has_stalled = workers.leads and _has_stalled(place, config)
         if not workers.all_agree(not has_stalled, parts.device):
             break
         batches = epoch_batches(
@@ -157,14 +163,20 @@ def _end_epoch(parts: Parts, place: Place) -> Place:
         if not parts.workers.leads:
             return place
         if parts.evaluate is None:
-            scored = Scored(float(epoch), {})  # the last epoch is the best
+            scored = Scored(float(epoch), 0.0, {})  # the last epoch is the best
         else:
             scored = parts.evaluate()
             place = replace(place, scores=(*place.scores, scored.score))
-        is_best = place.best_score is None or scored.score > place.best_score
+        is_best = _is_better(scored, place)
         if is_best:
             parts.keep()
-            place = replace(place, best_score=scored.score, best_epoch=epoch)
+            place = replace(
+                place,
+                best_score=scored.score,
+                best_mean_rank=scored.mean_rank,
+                best_epoch=epoch,
+                best_num_steps_done=place.num_steps_done,
+            )
         line = {"kind": "epoch", "epoch": epoch, "score": scored.score, "is_best": is_best, **scored.numbers}
         line["num_unreadable"] = len(parts.reader.failures)
         parts.run_dir.log(line)
@@ -237,8 +249,22 @@ def _own_share(batch: Sequence[int], workers: Workers) -> Sequence[int]:
     return batch[workers.rank * size : (workers.rank + 1) * size]
 
 
-def _has_stalled(place: Place, patience: int) -> bool:
-    return bool(patience) and place.epoch - 1 - place.best_epoch >= patience and place.best_epoch >= 0
+def has_ended(place: Place, config: TrainConfig) -> bool:
+    """Whether nothing is left to train."""
+    return place.epoch >= config.num_epochs or _has_stalled(place, config)
+
+
+def _has_stalled(place: Place, config: TrainConfig) -> bool:
+    if not config.patience or place.best_epoch < 0:
+        return False
+    num_epochs, num_steps = place.epoch - 1 - place.best_epoch, place.num_steps_done - place.best_num_steps_done
+    return num_epochs >= config.patience and num_steps >= config.patience_steps
+
+
+def _is_better(scored: Scored, place: Place) -> bool:
+    if place.best_score is None:
+        return True
+    return (scored.score, -scored.mean_rank) > (place.best_score, -place.best_mean_rank)
 
 
 def _step_line(

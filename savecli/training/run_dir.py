@@ -53,6 +53,8 @@ class Place:
         epoch, step: of the next step; `step` counts within the epoch.
         num_steps_done: in all.
         best_score: None before the first evaluation.
+        best_mean_rank: decides between equal scores; 0, which nothing beats, in states of earlier versions.
+        best_num_steps_done: in all, at the best epoch's end; 0 in states of earlier versions.
         scores: by epoch, as the metrics hold them.
     """
 
@@ -61,12 +63,18 @@ class Place:
     num_steps_done: int = 0
     best_score: float | None = None
     best_epoch: int = -1
+    best_mean_rank: float = 0.0
+    best_num_steps_done: int = 0
     scores: tuple[float, ...] = field(default=())
 
 
 @dataclass(frozen=True)
 class RunData:
-    """Where a run's data lies, as its config remembers it; paths are absolute, None is not given."""
+    """Where a run's data lies, as its config remembers it; paths are absolute, None is not given.
+
+    Args:
+        is_finetuning: it is to be compared with `start`; always False in runs of earlier versions.
+    """
 
     root: str
     videos: str | None = None
@@ -74,6 +82,7 @@ class RunData:
     asr: str | None = None
     teacher: str | None = None
     start: str | None = None
+    is_finetuning: bool = False
 
 
 class RunDir:
@@ -178,15 +187,18 @@ class RunDir:
             finally:
                 part.unlink(missing_ok=True)
 
-    def load_state(self) -> tuple[Place, dict[str, Any]]:
+    def load_state(self, *, is_mapped: bool = False) -> tuple[Place, dict[str, Any]]:
         """What `save_state` kept.
+
+        Args:
+            is_mapped: weights are read only when they are looked at.
 
         Raises:
             SaveError: there is no state, or it is damaged.
         """
         path = self.folder / STATE
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
             place = state.pop("place")
             return Place(**{**place, "scores": tuple(place["scores"])}), state
         except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:

@@ -226,9 +226,10 @@ def scored(evaluation: Evaluation, measure: str) -> Scored:
         "sum_recall": texts.sum_recall,
         "sum_recall_both": sum_of_recalls(texts, clips).value,
         "v2t_recall_at_1": clips.recall[1],
+        "mean_rank": texts.mean_rank,
         "split": evaluation.split,
     }
-    return Scored(texts.recall[1] if measure == "R@1" else texts.sum_recall, numbers)
+    return Scored(texts.recall[1] if measure == "R@1" else texts.sum_recall, texts.mean_rank, numbers)
 
 
 def _scored_split(

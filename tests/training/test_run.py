@@ -208,6 +208,23 @@ def test_training_ends_when_it_no_longer_gets_better(tmp_path: Path) -> None:
     outcome = do_run(tmp_path / "run", still)
     assert outcome.best_epoch == 0
     assert len(outcome.scores) == 3
+    # The first epoch has four steps, and twenty more are five epochs.
+    patient = replace(still, train=replace(still.train, patience_steps=20))
+    assert len(do_run(tmp_path / "patient", patient).scores) == 6
+
+
+def test_of_equal_scores_the_better_mean_rank_wins(tmp_path: Path) -> None:
+    config = a_run(num_epochs=6, measure="R@1", optim=OptimConfig(kind="adamw", lr=3e-4, tower_factor=1.0))
+    outcome = do_run(tmp_path / "whole", config)
+    with pytest.raises(KeyboardInterrupt):
+        do_run(tmp_path / "parts", config, stop_after=10)
+    assert do_run(tmp_path / "parts", config, is_resumed=True).best_epoch == outcome.best_epoch
+    held = lines(tmp_path / "whole")
+    assert held == lines(tmp_path / "parts")
+    epochs = [line for line in held if line["kind"] == "epoch"]
+    best = min(epochs, key=lambda line: (-line["score"], line["mean_rank"], line["epoch"]))
+    assert outcome.best_epoch == best["epoch"]
+    assert [line["score"] for line in epochs].index(best["score"]) < best["epoch"]
 
 
 def test_clips_that_cannot_be_read_are_replaced_and_counted(tmp_path: Path) -> None:
