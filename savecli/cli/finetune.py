@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from savecli.cli.tables import aligned_lines
-from savecli.cli.train import data_options, joined_machine, refuse_changes, run_options, surroundings
+from savecli.cli.train import data_options, joined_machine, refuse_changes, run_options, stopped_told, surroundings
 from savecli.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _EXIT_NOT_BETTER = 1
+_RAISE = (
+    "the rates may be too low. Try `--set optim.lr=1e-4`, and `--set optim.tower_factor=1` as well "
+    "if the model was once trained from scratch."
+)
 
 
 @click.command(epilog="Example: save finetune runs/lsmdc/best --dataset manifest --root clips.csv --out runs/mine")
@@ -71,7 +75,11 @@ def finetune(
         request = _request(**asked)
         folder, carry_out = request.out, partial(run_finetune, request)
     seen = folder if tensorboard else None
-    with joined_machine(device, readers) as machine, surroundings(machine, tensorboard=seen) as around:
+    with (
+        joined_machine(device, readers) as machine,
+        stopped_told("finetune", folder),
+        surroundings(machine, tensorboard=seen) as around,
+    ):
         verdict = carry_out(around)
     _show(verdict, folder / "best", as_json=as_json)
     return 0 if verdict.judgement == "better" else _EXIT_NOT_BETTER
@@ -139,4 +147,6 @@ def _in_words(verdict: Verdict, folder: Path) -> Iterator[str]:
         yield f"Worse: {change} Keep the old checkpoint."
     else:
         yield f"Cannot tell whether it is better: {change}"
+        if not any(item.difference for item in verdict.comparison.differences):
+            yield f"Nothing moved: {_RAISE}"
         yield f"Keep the old checkpoint, or judge by more clips; the new one is {folder}."

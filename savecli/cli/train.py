@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _PATH = click.Path(path_type=Path)
-_DONE, _SOME_SKIPPED = 0, 3
+_DONE, _SOME_SKIPPED, _STOPPED = 0, 3, 130
 # What may differ between the parts of a run without changing it.
 _ALSO_RESUMED = ("resume", "device", "readers", "as_json", "tensorboard")
 
@@ -116,7 +116,8 @@ def train(
 
     outcomes, reports = [], []
     runs = _runs(context, resume, seeds, asked)
-    with joined_machine(device, readers) as machine:
+    whole = resume or asked["out"]
+    with joined_machine(device, readers) as machine, stopped_told("train", whole):
         for folder, request in runs:
             with surroundings(machine, tensorboard=folder if tensorboard else None) as around:
                 outcome = resume_run(folder.absolute(), around) if request is None else start_run(request, around)
@@ -145,6 +146,7 @@ def _runs(
         refuse_changes(context)
         kept = kept_seeds(resume)
         if kept is None:
+            _refuse_finetuning(resume)
             return [(resume, None)]
         return [(run.out, None if RunDir(run.out).has_state else run) for run in kept]
     request = _request(asked)
@@ -154,6 +156,17 @@ def _runs(
     if is_leader():
         keep_seeds(request, runs)
     return [(run.out, run) for run in runs]
+
+
+def _refuse_finetuning(folder: Path) -> None:
+    from savecli.training.run_dir import RunDir
+
+    if RunDir(folder).read_config()[1].is_finetuning:
+        raise UsageError(
+            f"{folder} is a fine-tuning",
+            why="it ends with a comparison, not with the numbers of a training",
+            fix=f"go on with `save finetune --resume {folder}`",
+        )
 
 
 def refuse_changes(context: click.Context) -> None:
@@ -236,6 +249,27 @@ def surroundings(machine: Machine, *, tensorboard: Path | None = None) -> Iterat
                 yield Surroundings(machine, Hub(), seen, should_stop, progress)
         else:
             yield Surroundings(machine, Hub(), SilentWatch(), should_stop)
+
+
+@contextmanager
+def stopped_told(command: str, folder: Path) -> Iterator[None]:
+    """Ends the command, with a word on how to go on, when what is done inside was stopped and can be gone on with.
+
+    Args:
+        command: `train` or `finetune`.
+        folder: of a run, or of the runs of several seeds.
+    """
+    from savecli.training.run_dir import RunDir
+    from savecli.training.seeds import kept_seeds
+    from savecli.training.workers import is_leader
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if is_leader() and (RunDir(folder).has_state or kept_seeds(folder) is not None):
+            click.echo(f"\nStopped. Go on with `save {command} --resume {folder}`.", err=True)
+            raise click.exceptions.Exit(_STOPPED) from None
+        raise
 
 
 @contextmanager

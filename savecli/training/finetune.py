@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +16,7 @@ from savecli.training.compare import Comparison, Difference, compare
 from savecli.training.config import RunConfig
 from savecli.training.evaluate import evaluate_split
 from savecli.training.launch import PRETRAINED, SCRATCH, RunRequest, Surroundings, resolved, resume_run, start_run
+from savecli.training.order import all_pairs, num_steps
 from savecli.training.records import Evaluation
 from savecli.training.run_dir import RunData, RunDir
 from savecli.training.session import OpenData, cache_beside, open_data, open_source, run_splits
@@ -25,6 +27,8 @@ Judgement = Literal["better", "cannot tell", "worse"]
 FEW_CLIPS = 20
 # If each of five clips gains, a sign test still says p = 0.06, whatever a bootstrap of so few makes of it.
 TOO_FEW_CLIPS = 6
+# Twice the steps that the recipe waits for a gain: of a few dozen clips that takes a hundred epochs.
+MIN_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,10 @@ class Verdict:
 
 
 def finetune(request: RunRequest, around: Surroundings) -> Verdict:
-    """Train a checkpoint further, then compare both on held-out clips; a batch is no larger than the set allows.
+    """Train a checkpoint further, then compare both on held-out clips.
+
+    On a small set a batch is no larger than the set, and there are as many epochs as `MIN_STEPS` steps take, unless
+    `request.settings` say otherwise.
 
     Raises:
         UsageError: nothing is held out to judge by, and see `start_run`.
@@ -56,10 +63,7 @@ def finetune(request: RunRequest, around: Surroundings) -> Verdict:
     config = resolved(request)
     data = _opened(request, config)
     splits = run_splits(data, config.train.select)
-    num_clips = sum(bool(clip.captions) for clip in splits.train.clips)
-    if 0 < num_clips < config.train.batch_size:
-        # What the user sets comes later, and is refused where it cannot be.
-        request = replace(request, settings=(f"batch_size={num_clips}", *request.settings))
+    request = _fitted(request, config, splits)
     return _judged(request, config, data, splits, around, lambda: start_run(request, around))
 
 
@@ -106,6 +110,25 @@ def judged(comparison: Comparison) -> Judgement:
     if comparison.num_clips < TOO_FEW_CLIPS or interval.low <= 0 <= interval.high:
         return "cannot tell"
     return "better" if interval.low > 0 else "worse"
+
+
+def _fitted(request: RunRequest, config: RunConfig, splits: RunSplits) -> RunRequest:
+    """The request as a fine-tuning, with what the size of the set asks for; settings of the user come later."""
+    num_clips = sum(bool(clip.captions) for clip in splits.train.clips)
+    if 0 < num_clips < config.train.batch_size:
+        request = replace(request, settings=(f"batch_size={num_clips}", *request.settings))
+    train = resolved(request).train
+    total = num_steps(
+        all_pairs(splits.train.clips),
+        batch_size=train.batch_size,
+        seed=train.seed,
+        num_epochs=train.num_epochs,
+        distinct_clips=train.distinct_clips,
+    )
+    if 0 < total < MIN_STEPS:
+        num_epochs = math.ceil(train.num_epochs * MIN_STEPS / total)
+        request = replace(request, settings=(f"num_epochs={num_epochs}", *request.settings))
+    return replace(request, is_finetuning=True)
 
 
 def _judged(

@@ -52,6 +52,7 @@ class RunRequest:
         seed, select: None leaves them to the recipe.
         clip, audio: which pretrained weights; see `pretrained_model`.
         teacher: folder with the vectors of a teacher, where the alignment loss needs one.
+        is_finetuning: it ends in a comparison with `start`; see `finetune`.
     """
 
     dataset: str
@@ -69,6 +70,7 @@ class RunRequest:
     cache: Path | None = None
     asr: Path | None = None
     teacher: Path | None = None
+    is_finetuning: bool = False
 
 
 @dataclass(frozen=True)
@@ -255,12 +257,7 @@ def _start_model(request: RunRequest, config: RunConfig, around: Surroundings) -
         return random_model(config.model, seed=seed)
     if request.start == PRETRAINED:
         return pretrained_model(
-            config.model,
-            clip=request.clip,
-            audio=request.audio,
-            hub=around.hub,
-            seed=seed,
-            progress=around.progress,
+            config.model, clip=request.clip, audio=request.audio, hub=around.hub, seed=seed, progress=around.progress
         )
     held = load_checkpoint(Path(request.start)).model.state_dict()
     model = random_model(config.model, seed=seed)
@@ -284,6 +281,7 @@ def _run_data(request: RunRequest) -> RunData:
         asr=kept(request.asr),
         teacher=kept(request.teacher),
         start=start,
+        is_finetuning=request.is_finetuning,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from savecli.core.errors import SaveError
 from savecli.model.checkpoint import Origin, read_origin
 from savecli.model.precision import Precision
 from savecli.training.config import RunConfig
+from savecli.training.loop import has_ended
 from savecli.training.run_dir import BEST, RunDir
 
 _SELECTIONS = {
@@ -27,13 +29,30 @@ def origin_of(config: RunConfig, precision: Precision | None) -> Origin:
 
 
 def known_origin(folder: Path) -> Origin:
-    """What a checkpoint keeps, or the run it lies in tells: runs of before did not keep it. Raises as `read_origin`."""
+    """What a checkpoint keeps, and whether the run it lies in is finished.
+
+    Runs of before kept nothing; there the run tells all. Raises as `read_origin`.
+    """
     origin = read_origin(folder)
-    if origin != Origin() or folder.name != BEST:
+    if folder.name != BEST:
         return origin
+    run_dir = RunDir(folder.parent)
     try:
-        config, _ = RunDir(folder.parent).read_config()
+        config, _ = run_dir.read_config()
     except (SaveError, KeyError, TypeError):
         return origin
-    precision = config.train.precision
-    return origin_of(config, None if precision == "auto" else precision)
+    if origin == Origin():
+        precision = config.train.precision
+        origin = origin_of(config, None if precision == "auto" else precision)
+    return replace(origin, selection=origin.selection + _unfinished(run_dir, config))
+
+
+def _unfinished(run_dir: RunDir, config: RunConfig) -> str:
+    """What to say of a run that is not at its end; "" of one that is, or of which only `best` is left."""
+    try:
+        place = run_dir.load_state(is_mapped=True)[0]
+    except SaveError:
+        return ""
+    if has_ended(place, config.train):
+        return ""
+    return f"; the run is not finished (epoch {place.epoch} of {config.train.num_epochs} done)"

@@ -10,13 +10,14 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 import torch
 from click.testing import CliRunner, Result
 from safetensors.torch import load_file
 
 from savecli.cli.main import save as commands
-from savecli.cli.train import stop_asked
+from savecli.cli.train import stop_asked, stopped_told
 from savecli.cli.train_view import SilentWatch
 from savecli.cli.world import WorldSize, make_drawn_world
 from savecli.core.errors import UsageError
@@ -76,14 +77,27 @@ def test_a_request_to_end_saves_first(save: Save, world: Path, tmp_path: Path) -
     process = save.start(*map(str, command), "--out", str(tmp_path / "run"))
     metrics = tmp_path / "run/metrics.jsonl"
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (metrics.exists() and metrics.read_text().count('"kind": "step"') > 3):
+    while time.monotonic() < deadline and not (metrics.exists() and '"kind": "epoch"' in metrics.read_text()):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert "Stopped" in said
+    assert f"Stopped. Go on with `save train --resume {tmp_path / 'run'}`." in said
     assert "Traceback" not in said
-    assert (tmp_path / "run/state.pt").exists()
+    drawn = ("--dataset", "synthetic", "--root", world)
+    scored = invoked("eval", "--checkpoint", tmp_path / "run", *drawn, "--json")
+    assert "the run is not finished (epoch " in json.loads(scored.stdout)["selection"]
+
+
+def test_what_was_stopped_tells_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), stopped_told("finetune", tmp_path):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == ""  # there is nothing to go on with
+    request = RunRequest(dataset="lsmdc", root=Path("data"), out=tmp_path / "runs")
+    keep_seeds(request, seed_runs(request, 2))
+    with pytest.raises(click.exceptions.Exit), stopped_told("train", request.out):
+        raise KeyboardInterrupt
+    assert f"`save train --resume {request.out}`" in capsys.readouterr().err
 
 
 def test_the_documented_command_trains_in_two_processes(save: Save, world: Path, tmp_path: Path) -> None:
@@ -172,7 +186,12 @@ def test_a_stopped_fine_tuning_goes_on_to_its_verdict(world: Path, tmp_path: Pat
     assert f"--resume {tmp_path / 'stopped'}" in there
     resumed = invoked("finetune", "--resume", tmp_path / "stopped", "--json", code=None)
     assert json.loads(resumed.stdout)["differences"] == json.loads(whole.stdout)["differences"]
-    assert f"save finetune --resume {tmp_path / 'stopped'}" in invoked("train", "--resume", tmp_path / "stopped").stderr
+    assert json.loads((tmp_path / "whole/config.json").read_text())["train"]["num_epochs"] == 2
+    to_finetune = f"save finetune --resume {tmp_path / 'stopped'}"
+    assert to_finetune in refused("train", "--resume", tmp_path / "stopped")
+    config = tmp_path / "stopped/config.json"
+    config.write_text(config.read_text().replace('"is_finetuning": true', '"is_finetuning": false'))  # as once
+    assert to_finetune in invoked("train", "--resume", tmp_path / "stopped").stderr
     assert "--resume and --set" in refused("finetune", "--resume", tmp_path / "stopped", "--set", "num_epochs=3")
     assert "CHECKPOINT is missing" in refused("finetune", "--out", tmp_path / "none")
 
@@ -182,9 +201,13 @@ def test_fine_tuning_takes_twenty_clips(world: Path, tmp_path: Path) -> None:
     clips = {row["video"]: row["caption"] for row in rows}
     lines = [json.dumps({"video": video, "caption": text}) for video, text in list(clips.items())[:20]]
     (tmp_path / "mine.jsonl").write_text("\n".join(lines))
-    few = ("--root", tmp_path / "mine.jsonl", "--videos", world, "--set", "num_epochs=1", "--out", tmp_path / "few")
-    done = invoked("finetune", "tiny-world", *few, code=1)
-    assert json.loads((tmp_path / "few/config.json").read_text())["train"]["batch_size"] == 16
+    few = ("--root", tmp_path / "mine.jsonl", "--videos", world, "--out", tmp_path / "few")
+    still = ("--set", "optim.lr=0", "--set", "patience=1", "--set", "patience_steps=0")
+    done = invoked("finetune", "tiny-world", *few, *still, code=1)
+    settings = json.loads((tmp_path / "few/config.json").read_text())["train"]
+    assert (settings["batch_size"], settings["num_epochs"]) == (16, 200)
+    assert "Nothing moved" in done.stderr
+    assert "--set optim.tower_factor=1" in done.stderr
     assert "2 clips judge, which can show nothing" in done.stderr
     assert "Cannot tell" in done.stderr
 
