@@ -129,14 +129,16 @@ def _show(verdict: Verdict, folder: Path, *, as_json: bool) -> None:
 
 
 def _in_words(verdict: Verdict, folder: Path) -> Iterator[str]:
+    from savecli.cli.render import count
     from savecli.training.finetune import FEW_CLIPS, TOO_FEW_CLIPS, sum_of_texts
 
     num_clips, found = verdict.comparison.num_clips, sum_of_texts(verdict.comparison)
     if verdict.chose_by_it:
         yield "These clips also chose the epoch, which flatters the result: hold out a test split."
     if num_clips < FEW_CLIPS:
+        clips = count(num_clips, "clip")
         shows = "nothing" if num_clips < TOO_FEW_CLIPS else "only a large difference"
-        yield f"{num_clips} clips judge, which can show {shows}: hold out {FEW_CLIPS} or more as the split `test`."
+        yield f"Judged by {clips}, which can show {shows}: hold out {FEW_CLIPS} or more as the split `test`."
     change = (
         f"SumR {found.first:.1f} before, {found.second:.1f} after; "
         f"95 % interval of the difference {found.interval.low:+.1f} to {found.interval.high:+.1f}."

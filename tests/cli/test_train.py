@@ -159,7 +159,7 @@ def test_fine_tuning_tells_whether_it_helped(world: Path, tmp_path: Path) -> Non
     invoked("train", *drawn, "--out", tmp_path / "base")
     still = invoked("finetune", tmp_path / "base", *drawn, "--set", "optim.lr=0", "--out", tmp_path / "still", code=1)
     assert "Cannot tell whether it is better" in still.stderr
-    assert "18 clips judge, which can show only a large difference" in still.stderr
+    assert "Judged by 18 clips, which can show only a large difference" in still.stderr
     assert f"the new one is {tmp_path / 'still/best'}" in still.stderr
     assert still.stdout == ""
     lora = invoked("finetune", tmp_path / "base", *drawn, "--lora", 2, "--out", tmp_path / "lora", "--json", code=None)
@@ -208,7 +208,7 @@ def test_fine_tuning_takes_twenty_clips(world: Path, tmp_path: Path) -> None:
     assert (settings["batch_size"], settings["num_epochs"]) == (16, 200)
     assert "Nothing moved" in done.stderr
     assert "--set optim.tower_factor=1" in done.stderr
-    assert "2 clips judge, which can show nothing" in done.stderr
+    assert "Judged by 2 clips, which can show nothing" in done.stderr
     assert "Cannot tell" in done.stderr
 
 
