@@ -72,15 +72,20 @@ def computing(device: torch.device, precision: Precision) -> Iterator[None]:
         if precision == "bf16":
             with torch.autocast(device.type, torch.bfloat16):
                 yield
-        elif precision == "medium":
-            before = torch.get_float32_matmul_precision()
-            torch.set_float32_matmul_precision("medium")
-            try:
-                yield
-            finally:
-                torch.set_float32_matmul_precision(before)
         else:
-            yield
+            with products_in(precision):
+                yield
+
+
+@contextmanager
+def products_in(precision: Precision) -> Iterator[None]:
+    """Matrix products of fp32 numbers as `precision` has them, while inside."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if precision == "medium" else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 class Batches:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
 
 from savecli.core.errors import SaveError
-from savecli.model.precision import Precision
+from savecli.model.precision import Precision, products_in
 from savecli.model.save_model import SaveModel
 from savecli.training.batches import TrainingBatch, on_device
 from savecli.training.config import RunConfig, TrainConfig
@@ -24,6 +23,8 @@ from savecli.training.workers import Workers
 
 # A killed run loses at most this much besides the step it was in.
 _SAVE_EVERY_S = 300.0
+# Nor is the state, which may be gigabytes, written after every one of many short epochs.
+_SAVE_AT_MOST_EVERY_S = 30.0
 # What a process may wish for after a step; the largest wish of all is done.
 _GO_ON, _SAVE, _STOP = range(3)
 
@@ -132,11 +133,25 @@ def train(parts: Parts, place: Place) -> Place:
             if wish == _STOP:
                 raise KeyboardInterrupt
             start_s = time.perf_counter()
-        _save(parts, place)  # scoring may take long, and what was learned is not to be lost in it
-        place = _end_epoch(parts, place)
-        _save(parts, place)
-        last_save_s = time.monotonic()
+        last_save_s = _save_if_due(parts, place, last_save_s)  # scoring may take long
+        try:
+            place = _end_epoch(parts, place)
+        except KeyboardInterrupt:
+            if workers.size == 1:  # of several, one may have failed, and would not come to the save
+                _save(parts, place)
+            raise
+        last_save_s = _save_if_due(parts, place, last_save_s)
+    _save(parts, place)
     return place
+
+
+def _save_if_due(parts: Parts, place: Place, last_save_s: float) -> float:
+    """Keep the state unless that was done a moment ago; when it was done last."""
+    is_due = time.monotonic() - last_save_s > _SAVE_AT_MOST_EVERY_S
+    if not parts.workers.largest(is_due, parts.device):
+        return last_save_s
+    _save(parts, place)
+    return time.monotonic()
 
 
 def _step(parts: Parts, batch: TrainingBatch) -> tuple[StepLosses, float, float]:
@@ -231,17 +246,6 @@ def restored(parts: Parts, run_dir: RunDir) -> Place:
     if parts.workers.leads:
         run_dir.cut_log(place.num_steps_done, place.epoch)
     return place
-
-
-@contextmanager
-def products_in(precision: Precision) -> Iterator[None]:
-    """Matrix products of fp32 numbers as `precision` has them, while inside."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium" if precision == "medium" else before)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def _own_share(batch: Sequence[int], workers: Workers) -> Sequence[int]:
