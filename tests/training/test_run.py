@@ -22,7 +22,7 @@ from savecli.training.batches import Collator
 from savecli.training.config import OptimConfig, RunConfig, TrainConfig
 from savecli.training.loader import PairReader
 from savecli.training.order import all_pairs
-from savecli.training.run_dir import Place, RunData, RunDir
+from savecli.training.run_dir import RunData, RunDir
 from savecli.training.start import prepare_for_training
 from savecli.training.training_run import Machine, Outcome, RunSplits, run
 from savecli.training.workers import Workers
@@ -146,17 +146,16 @@ def test_a_wish_to_stop_is_heard_while_scoring(tmp_path: Path, asked: int) -> No
     assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
 
 
-def test_short_epochs_do_not_each_write_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    places: list[Place] = []
-    save_state = RunDir.save_state
+def test_short_epochs_do_not_each_write_the_state(tmp_path: Path) -> None:
+    run_dir, seen = RunDir(tmp_path / "run"), set[int]()
 
-    def noted(run_dir: RunDir, place: Place, state: Any) -> None:
-        places.append(place)
-        save_state(run_dir, place, state)
+    def noted(_: int) -> bool:
+        seen.add(run_dir.load_state()[0].epoch)
+        return False
 
-    monkeypatch.setattr(RunDir, "save_state", noted)
-    do_run(tmp_path / "run", a_run(num_epochs=5))
-    assert [place.epoch for place in places] == [0, 5]
+    do_run(run_dir.folder, a_run(num_epochs=5), stops=noted)
+    # Before the first step and after the last, at which the test split is scored.
+    assert seen == {0, 5}
 
 
 def test_what_was_logged_after_the_saved_state_is_not_told_twice(tmp_path: Path) -> None:
