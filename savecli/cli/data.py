@@ -13,7 +13,7 @@ import click
 from savecli.cli.options import json_option
 from savecli.cli.prepare_lines import num_missing, plan_line, summary
 from savecli.cli.progress_bar import shown_progress
-from savecli.cli.render import JSON_SCHEMA, count, one_line
+from savecli.cli.render import JSON_SCHEMA, count, one_line, some_names
 from savecli.cli.world import DEFAULT_SIZE
 from savecli.core.errors import UsageError
 
@@ -28,8 +28,6 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 _PATH = click.Path(path_type=Path)
 # The user's own, of which no protocol says what splits there are, nor anybody where more can be had.
 OWN = "manifest"
-# So many names of what is missing are shown; `--json` has all.
-_SHOWN = 10
 
 
 def _folder_options(command: Command) -> Command:
@@ -262,5 +260,4 @@ def _split_lines(split: SplitVerification, *, is_decoded: bool) -> Iterator[str]
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(one_line(name) for name in names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more (--json has all)"
+    return some_names(names, rest=" (--json has all)")

@@ -6,16 +6,13 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from savecli.cli.render import count, one_line
+from savecli.cli.render import count, some_names
 from savecli.core.sizes import size
 
 if TYPE_CHECKING:
     from savecli.training.cache_plan import CachePlan, CacheRequest
     from savecli.training.prepare import CacheReport
     from savecli.training.session import OpenData
-
-# So many names of clips are shown.
-_SHOWN = 10
 
 
 def plan_line(plan: CachePlan, opened: OpenData, request: CacheRequest, folder: Path) -> str:
@@ -50,10 +47,7 @@ def summary(report: CacheReport, opened: OpenData) -> str:
     )
     if not report.plan.failed_before:
         return f"{counts}."
-    names = list(report.plan.failed_before)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    shown = ", ".join(map(one_line, names[:_SHOWN]))
-    return f"{counts}. Not tried again (--retry-failed does): {shown}{more}."
+    return f"{counts}. Not tried again (--retry-failed does): {some_names(list(report.plan.failed_before))}."
 
 
 def _counts(first: str, *kinds: tuple[int, str]) -> str:
@@ -61,4 +55,5 @@ def _counts(first: str, *kinds: tuple[int, str]) -> str:
 
 
 def num_missing(opened: OpenData) -> int:
+    """Clips of all splits whose files are not there."""
     return sum(opened.num_missing.values())

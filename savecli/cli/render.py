@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from savecli.search.results import Answer, Moment, VideoHit
 
 JSON_SCHEMA = 1
 
+# So many names of a list are shown.
+_SHOWN = 10
 _GAP = "   "
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
@@ -41,6 +43,12 @@ def length(seconds: float) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """`1 video`, `2 videos`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}".replace(",", " ")
+
+
+def some_names(names: Sequence[str], *, rest: str = "") -> str:
+    """The first ten, and how many more there are; `rest` says where these can be seen."""
+    shown = ", ".join(map(one_line, names[:_SHOWN]))
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more{rest}"
 
 
 def one_line(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class SaveError(Exception):
     """Something failed that the user can understand and mend; ends a command with exit code 1.
@@ -22,6 +24,11 @@ class SaveError(Exception):
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.what, self.why) if part)
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether a write failed for want of space: a full disk, a quota, or a limit on the size of files."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UsageError(SaveError):

@@ -11,7 +11,6 @@ the end costs its own entry only.
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import mmap
@@ -27,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from savecli.core.errors import SaveError
+from savecli.core.errors import SaveError, is_disk_full
 from savecli.training.cache_index import Entry, aligned, index_line, read_index
 
 _log = logging.getLogger(__name__)
@@ -266,7 +265,7 @@ def _mapped(path: Path) -> mmap.mmap | bytes:
 
 
 def _not_written(folder: Path, error: OSError) -> SaveError:
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    is_full = is_disk_full(error)
     do = "free some space" if is_full else "give yourself the right to write there, or name another with `--cache`"
     return SaveError(
         "the cache cannot be written",

@@ -18,7 +18,7 @@ from savecli.training.evaluate import evaluate_split
 from savecli.training.launch import PRETRAINED, SCRATCH, RunRequest, Surroundings, resolved, resume_run, start_run
 from savecli.training.order import all_pairs, num_steps
 from savecli.training.records import Evaluation
-from savecli.training.run_dir import RunData, RunDir
+from savecli.training.run_dir import RunData, RunDir, path_or_none
 from savecli.training.session import OpenData, cache_beside, open_data, open_source, run_splits
 from savecli.training.training_run import Outcome, RunSplits, run_precision
 
@@ -85,9 +85,9 @@ def resume_finetune(folder: Path, around: Surroundings) -> Verdict:
         root=Path(held.root),
         out=folder,
         start=str(held.start),
-        videos=_path(held.videos),
-        cache=_path(held.cache),
-        asr=_path(held.asr),
+        videos=path_or_none(held.videos),
+        cache=path_or_none(held.cache),
+        asr=path_or_none(held.asr),
     )
     data = _opened(request, config)
     splits = run_splits(data, config.train.select)
@@ -181,7 +181,3 @@ def _judged(
 def _opened(request: RunRequest, config: RunConfig) -> OpenData:
     kept = partial(kept_clips, cache_beside(request.root, request.cache), config.model)
     return open_data(request.dataset, request.root, videos=request.videos, asr=request.asr, kept=kept)
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)

@@ -23,7 +23,7 @@ from savecli.training.config import RunConfig, Selection, with_settings
 from savecli.training.loop import Watch
 from savecli.training.recipes import default_recipe, find_recipe
 from savecli.training.records import ClipSource, dropped_text
-from savecli.training.run_dir import RunData, RunDir
+from savecli.training.run_dir import RunData, RunDir, path_or_none
 from savecli.training.session import OpenData, cache_beside, needs_teacher, open_data, open_source, run_splits
 from savecli.training.start import keeps_sound_tokens, prepare_for_training, pretrained_model, random_model
 from savecli.training.training_run import Machine, Outcome, RunSplits, check_sizes, run
@@ -160,18 +160,20 @@ def resume_run(folder: Path, around: Surroundings) -> Outcome:
 
 
 def _opened(config: RunConfig, data: RunData) -> OpenData:
-    kept = partial(kept_clips, _path(data.cache), config.model)
-    return open_data(config.dataset, Path(data.root), videos=_path(data.videos), asr=_path(data.asr), kept=kept)
+    kept = partial(kept_clips, path_or_none(data.cache), config.model)
+    return open_data(
+        config.dataset, Path(data.root), videos=path_or_none(data.videos), asr=path_or_none(data.asr), kept=kept
+    )
 
 
 def _source(config: RunConfig, data: RunData, held: OpenData, model: SaveModel, around: Surroundings) -> ClipSource:
     """Where the clips come from; tells what is missing of them, and whether the cache fits."""
-    cache = _path(data.cache)
+    cache = path_or_none(data.cache)
     source = open_source(
         held,
         config.model,
         cache=cache,
-        teacher=_path(data.teacher),
+        teacher=path_or_none(data.teacher),
         frozen_audio=model.audio if keeps_sound_tokens(model) else None,
     )
     for split in held.dataset.splits:
@@ -294,7 +296,3 @@ def _check_teacher(config: RunConfig, data: RunData) -> None:
             fix="give `--teacher DIR`, keep its vectors in the cache with `save data prepare --teacher pe-av`, "
             "or leave the loss out: `--set model.loss.alignment=null`",
         )
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)

@@ -10,7 +10,6 @@ report.json        the numbers of the test split, once it is done
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import pickle
@@ -26,7 +25,7 @@ from typing import Any
 import torch
 
 from savecli import __version__
-from savecli.core.errors import SaveError, UsageError
+from savecli.core.errors import SaveError, UsageError, is_disk_full
 from savecli.model.checkpoint import write_json
 from savecli.model.config import config_from_json, config_json
 from savecli.model.open_checkpoint import refuse_several
@@ -246,7 +245,7 @@ def writing(folder: Path, *, can_go_on: bool) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        is_full = is_disk_full(error)
         words = error.strerror or str(error)
         first = "make room" if is_full else "make the folder writable"
         then = "go on with `--resume`: the last saved state is still there"
@@ -255,6 +254,11 @@ def writing(folder: Path, *, can_go_on: bool) -> Iterator[None]:
             why=f"the disk is full: {words}" if is_full else words,
             fix=f"{first}, then {then if can_go_on else 'delete it and begin anew: nothing was saved yet'}",
         ) from error
+
+
+def path_or_none(text: str | None) -> Path | None:
+    """A path of `RunData`."""
+    return None if text is None else Path(text)
 
 
 def write_whole(path: Path, text: str) -> None:
