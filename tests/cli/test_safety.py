@@ -58,7 +58,7 @@ def test_a_killed_run_then_the_same_command_equals_one_clean_run(save: Save, cro
 
 
 def test_ctrl_c_stops_soon_and_says_how_to_go_on(save: Save, crowd: Library) -> None:
-    for _ in range(3):
+    for _ in range(12):
         process = save.start("index", "--speech", "subtitles", crowd.folder, "--jobs", "1")
         deadline = time.monotonic() + 60
         while not (save.archive / "writing").exists() and time.monotonic() < deadline:
